@@ -1,0 +1,229 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// fault is a value that is well-formed but cannot work.
+type fault struct{ key, text string }
+
+// faults checks what one value alone cannot know: values against each other,
+// addresses, files.
+func (c *Config) faults() []fault {
+	var all []fault
+	add := func(key, format string, args ...any) {
+		all = append(all, fault{key, fmt.Sprintf(format, args...)})
+	}
+	for _, d := range c.Domains {
+		if why := domainFault(d); why != "" {
+			add("domains", "domains holds %q: %s", d, why)
+		}
+	}
+	c.listenFaults(add)
+	c.trustFaults(add)
+	c.tlsFaults(add)
+	if c.HTTP.Listen != "" {
+		if err := checkHostPort(c.HTTP.Listen); err != nil {
+			add("http.listen", "http.listen is %q: %v; write an address and a port, such as \"127.0.0.1:8080\"", c.HTTP.Listen, err)
+		}
+	}
+	for section, e := range map[string]Expires{"presence": c.Presence.Expires, "dialog": c.Dialog.Expires,
+		"message-summary": c.MessageSummary.Expires, "reg": c.Reg.Expires} {
+		expiresFaults(section, e, add)
+	}
+	return all
+}
+
+type addFault func(key, format string, args ...any)
+
+func (c *Config) listenFaults(add addFault) {
+	if len(c.SIP.Listen) == 0 {
+		add("sip.listen", "sip.listen is empty; write at least one listener, such as \"udp://0.0.0.0:5060\"")
+	}
+	seen := map[Listener]bool{}
+	for _, spec := range c.SIP.Listen {
+		l, err := ParseListener(spec)
+		if err != nil {
+			add("sip.listen", "sip.listen holds %q: %v", spec, err)
+			continue
+		}
+		if seen[l] && l.Addr.Port() != 0 {
+			add("sip.listen", "sip.listen holds %q twice", spec)
+		}
+		seen[l] = true
+		if l.Protocol == "tls" && c.TLS.Certificate == "" {
+			add("sip.listen", "sip.listen holds %q, which needs tls.certificate and tls.key", spec)
+		}
+	}
+	if a := c.SIP.Advertise; a != "" && strings.ContainsAny(a, " /@<>;?") {
+		add("sip.advertise", "sip.advertise is %q; write a host name or an address alone, such as \"sip.example.com\"", a)
+	}
+	for _, server := range c.SIP.DNS {
+		if _, err := netip.ParseAddrPort(server); err != nil {
+			if _, err := netip.ParseAddr(server); err != nil {
+				add("sip.dns", "sip.dns holds %q; write addresses, such as \"192.0.2.53\" or \"192.0.2.53:53\"", server)
+			}
+		}
+	}
+	if len(c.SIP.Algorithms) == 0 {
+		add("sip.algorithms", "sip.algorithms is empty; nobody could log in. Write at least one of \"SHA-256\", \"SHA-512-256\", \"MD5\"")
+	}
+	if c.SIP.NonceLifetime == 0 {
+		add("sip.nonce-lifetime", "sip.nonce-lifetime is 0; no answer would ever be in time")
+	}
+}
+
+func (c *Config) trustFaults(add addFault) {
+	for _, peer := range c.SIP.Trusted {
+		if _, err := parsePrefix(peer); err != nil {
+			add("sip.trusted", "sip.trusted holds %q; write an address or a network, such as \"192.0.2.10\" or \"192.0.2.0/24\"", peer)
+		}
+	}
+	if len(c.SIP.TrustedCertificates) > 0 && c.TLS.ClientCA == "" {
+		add("sip.trusted-certificates", "sip.trusted-certificates needs tls.client-ca, which says whose certificates are genuine")
+	}
+}
+
+func (c *Config) tlsFaults(add addFault) {
+	certificate, key := c.path(c.TLS.Certificate), c.path(c.TLS.Key)
+	switch {
+	case certificate == "" && key != "":
+		add("tls.key", "tls.key is given without tls.certificate")
+	case certificate != "" && key == "":
+		add("tls.certificate", "tls.certificate is given without tls.key")
+	case certificate != "":
+		if why := unreadable(certificate); why != "" {
+			add("tls.certificate", "tls.certificate: %s", why)
+		} else if why := unreadable(key); why != "" {
+			add("tls.key", "tls.key: %s", why)
+		} else if _, err := tls.LoadX509KeyPair(certificate, key); err != nil {
+			add("tls.certificate", "tls.certificate and tls.key do not serve: %v", err)
+		}
+	}
+	if c.TLS.ClientCA != "" {
+		if _, err := loadPool(c.path(c.TLS.ClientCA)); err != nil {
+			add("tls.client-ca", "tls.client-ca: %v", err)
+		}
+	}
+}
+
+func expiresFaults(section string, e Expires, add addFault) {
+	switch {
+	case e.Min > e.Max:
+		add(section+".expires.min", "%s.expires.min is %s, above max, which is %s", section, shortDuration(e.Min), shortDuration(e.Max))
+	case e.Default < e.Min || e.Default > e.Max:
+		add(section+".expires.default", "%s.expires.default is %s; it must lie between min (%s) and max (%s)",
+			section, shortDuration(e.Default), shortDuration(e.Min), shortDuration(e.Max))
+	case e.Max == 0:
+		add(section+".expires.max", "%s.expires.max is 0; nothing would live", section)
+	}
+}
+
+func domainFault(d string) string {
+	switch {
+	case d == "":
+		return "a domain cannot be empty"
+	case strings.HasPrefix(d, "sip:") || strings.HasPrefix(d, "sips:") || strings.ContainsAny(d, "@/"):
+		return "write the domain alone, such as \"example.com\""
+	case strings.ContainsAny(d, " \t;?<>,\"") || (strings.Contains(d, ":") && !strings.HasPrefix(d, "[")):
+		return "that is no host name; ports do not belong here"
+	}
+	return ""
+}
+
+// Listener is one parsed line of sip.listen.
+type Listener struct {
+	Protocol string // udp, tcp, tls
+	Addr     netip.AddrPort
+}
+
+// ParseListener reads "udp://192.0.2.1:5060".
+func ParseListener(spec string) (Listener, error) {
+	protocols := []string{"udp", "tcp", "tls"}
+	protocol, rest, ok := strings.Cut(spec, "://")
+	if !ok {
+		return Listener{}, errors.New("write protocol, address and port, such as \"udp://0.0.0.0:5060\"")
+	}
+	if !slices.Contains(protocols, protocol) {
+		return Listener{}, fmt.Errorf("the protocol can be %s", alternatives(protocols))
+	}
+	if _, err := netip.ParseAddr(strings.Trim(rest, "[]")); err == nil {
+		port := "5060"
+		if protocol == "tls" {
+			port = "5061"
+		}
+		return Listener{}, fmt.Errorf("the port is missing; write \"%s://%s:%s\"", protocol, rest, port)
+	}
+	addr, err := netip.ParseAddrPort(rest)
+	if err != nil {
+		return Listener{}, errors.New("write an address of this machine and a port, such as \"0.0.0.0:5060\" or \"[::]:5060\"")
+	}
+	return Listener{protocol, addr}, nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
+
+func checkHostPort(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errors.New("no port")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return fmt.Errorf("%q is no port", port)
+	}
+	if _, err := netip.ParseAddr(host); host != "" && host != "localhost" && err != nil {
+		return fmt.Errorf("%q is no address", host)
+	}
+	return nil
+}
+
+// path makes a file name of the configuration relative to the folder of the
+// configuration file.
+func (c *Config) path(name string) string {
+	if name == "" || filepath.IsAbs(name) || c.File == "" {
+		return name
+	}
+	return filepath.Join(filepath.Dir(c.File), name)
+}
+
+func unreadable(name string) string {
+	f, err := os.Open(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Sprintf("there is no file %s", name)
+	}
+	if err != nil {
+		return err.Error()
+	}
+	f.Close()
+	return ""
+}
+
+func loadPool(name string) (*x509.CertPool, error) {
+	if why := unreadable(name); why != "" {
+		return nil, errors.New(why)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", name)
+	}
+	return pool, nil
+}
