@@ -1,0 +1,2 @@
+// Package xmltree reads XML into a tree over the original bytes.
+package xmltree
