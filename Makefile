@@ -1,0 +1,50 @@
+# Vigie: build it, run it, prove it.
+
+GO ?= go
+FUZZTIME ?= 1m
+
+# Tests that read the corpus (RFC documents, torture messages, schemas) carry
+# the build tag "corpus" and fail without it; a clone without the corpus runs
+# everything else.
+TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
+
+.PHONY: all build run test packages corpus lint bench fuzz clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/vigie ./cmd/vigie
+
+run: build
+	bin/vigie serve
+
+test: packages corpus
+	$(GO) test -race -shuffle=on -timeout 20m $(TAGS) ./...
+
+# What the race detector and the peers of the tests need, installed when missing.
+packages:
+	@scripts/packages scripts/packages.txt $(wildcard interop/packages.txt)
+
+corpus:
+ifeq ($(VIGIE_CORPUS),)
+	@echo "===================================================================="
+	@echo "VIGIE_CORPUS is not set: the corpus tests (torture messages, RFC"
+	@echo "documents and schemas) are LEFT OUT. Set it to the corpus' directory."
+	@echo "===================================================================="
+endif
+
+lint:
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags corpus ./...
+	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags corpus ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz:
+	@scripts/fuzz $(FUZZTIME)
+
+clean:
+	rm -rf bin
