@@ -1,0 +1,246 @@
+package event
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vigie/store"
+)
+
+// PackageOptions is one event package with its bounds.
+type PackageOptions struct {
+	Package   Package
+	Lifetimes Lifetimes
+	// Interval is the shortest time between two notifications of change to
+	// one watcher (trailing edge: the newest state always arrives). Zero
+	// turns the throttle off.
+	Interval time.Duration
+}
+
+// Limits bound what one publisher or watcher can make the engine hold.
+type Limits struct {
+	Body          int // bytes of one published body
+	Publications  int // live ones of one resource
+	Subscriptions int // of one watcher
+	Failures      int // notifications failing in a row before a subscription ends
+}
+
+// DefaultLimits are used where an Options field is zero.
+var DefaultLimits = Limits{Body: 64 << 10, Publications: 50, Subscriptions: 5000, Failures: 5}
+
+// Options of an Engine.
+type Options struct {
+	Store    store.Soft
+	Packages []PackageOptions
+	Limits   Limits
+	Workers  int // zero: 8
+	Logger   *slog.Logger
+}
+
+// Engine is the Service that keeps state.
+type Engine struct {
+	store    store.Soft
+	packages map[string]*eventPackage
+	limits   Limits
+	log      *slog.Logger
+	base     time.Time
+	seed     maphash.Seed
+	shards   [shardCount]shard
+	workers  *workers
+	serial   atomic.Int64 // last number given by number
+	told     atomic.Bool  // something fell due since the last beat
+	beat     alarm
+	closed   atomic.Bool
+	metrics  *metrics
+}
+
+const shardCount = 64
+
+type shard struct {
+	mu        sync.Mutex
+	resources map[Resource]*resource
+	watchers  map[uint64]int32 // subscriptions by hash of their watcher
+	alarms    alarms
+}
+
+// eventPackage is a package with its options and counters.
+type eventPackage struct {
+	PackageOptions
+	name          string
+	publications  atomic.Int64
+	subscriptions [3]atomic.Int64 // by State
+}
+
+// New makes an engine; Restore brings back what its store holds.
+func New(o Options) *Engine {
+	e := &Engine{
+		store:    o.Store,
+		packages: map[string]*eventPackage{},
+		limits:   o.Limits.orDefault(),
+		log:      o.Logger,
+		base:     time.Now(),
+		seed:     maphash.MakeSeed(),
+	}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if o.Workers == 0 {
+		o.Workers = 8
+	}
+	for _, p := range o.Packages {
+		e.packages[p.Package.Name()] = &eventPackage{PackageOptions: p, name: p.Package.Name()}
+	}
+	e.metrics = newMetrics(e)
+	e.workers = newWorkers(o.Workers)
+	for i := range e.shards {
+		s := &e.shards[i]
+		s.resources = map[Resource]*resource{}
+		s.watchers = map[uint64]int32{}
+		s.alarms = alarms{wakes: -1, now: e.now, give: e.workers.give}
+	}
+	return e
+}
+
+func (l Limits) orDefault() Limits {
+	pick := func(v, d int) int {
+		if v == 0 {
+			return d
+		}
+		return v
+	}
+	d := DefaultLimits
+	return Limits{
+		Body:          pick(l.Body, d.Body),
+		Publications:  pick(l.Publications, d.Publications),
+		Subscriptions: pick(l.Subscriptions, d.Subscriptions),
+		Failures:      pick(l.Failures, d.Failures),
+	}
+}
+
+// Close stops timers and workers and waits for them. What was granted stays
+// in the store for the next Restore.
+func (e *Engine) Close() {
+	e.closed.Store(true)
+	for i := range e.shards {
+		e.shards[i].alarms.close()
+	}
+	e.workers.close()
+}
+
+// Package gives a served package by name.
+func (e *Engine) Package(name string) (Package, bool) {
+	p, ok := e.packages[name]
+	if !ok {
+		return nil, false
+	}
+	return p.Package, true
+}
+
+// Packages gives the names of all served packages.
+func (e *Engine) Packages() []string {
+	var names []string
+	for name := range e.packages {
+		names = append(names, name)
+	}
+	return names
+}
+
+func (e *Engine) now() moment { return moment(time.Since(e.base)) }
+
+// wall turns a moment into a time that a later process understands.
+func (e *Engine) wall(m moment) time.Time { return e.base.Add(time.Duration(m)).Round(0) }
+
+// until turns a stored time into a moment.
+func (e *Engine) until(t time.Time) moment { return e.now() + moment(time.Until(t)) }
+
+// number gives a rising number that no process of this store gave before: the
+// wall clock in nanoseconds, or one more than the last.
+func (e *Engine) number() int64 {
+	for {
+		last := e.serial.Load()
+		next := max(time.Now().UnixNano(), last+1)
+		if e.serial.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+func (e *Engine) shard(id Resource) *shard {
+	return &e.shards[maphash.String(e.seed, id.URI.User)%shardCount]
+}
+
+// lock gives a resource, locked, and makes it when it is not there.
+func (e *Engine) lock(id Resource, p *eventPackage) *resource {
+	s := e.shard(id)
+	for {
+		s.mu.Lock()
+		r := s.resources[id]
+		if r == nil {
+			r = newResource(e, s, p, id)
+			s.resources[r.id] = r
+		}
+		s.mu.Unlock()
+		r.mu.Lock()
+		if !r.gone {
+			return r
+		}
+		r.mu.Unlock()
+	}
+}
+
+// Recompose composes a resource anew and tells its watchers what changed,
+// for inputs that are no publications.
+func (e *Engine) Recompose(id Resource) {
+	s := e.shard(id)
+	s.mu.Lock()
+	r := s.resources[id]
+	s.mu.Unlock()
+	if r != nil {
+		r.mu.Lock()
+		r.touch()
+		r.unlock()
+	}
+}
+
+// Resources calls fn with every resource that has state or watchers, and how
+// many publications and subscriptions it has, in no order.
+func (e *Engine) Resources(fn func(id Resource, publications, subscriptions int)) {
+	e.each(func(r *resource) { fn(r.id, len(r.publications), len(r.subscriptions)) })
+}
+
+// admit counts a subscription against its watcher; release gives it back.
+func (e *Engine) admit(w Identity) error {
+	s, key := e.watcherSlot(w)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(s.watchers[key]) >= e.limits.Subscriptions {
+		return &LimitError{What: "subscriptions of one watcher", Max: e.limits.Subscriptions}
+	}
+	s.watchers[key]++
+	return nil
+}
+
+func (e *Engine) release(w Identity) {
+	s, key := e.watcherSlot(w)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.watchers[key]--; s.watchers[key] <= 0 {
+		delete(s.watchers, key)
+	}
+}
+
+func (e *Engine) watcherSlot(w Identity) (*shard, uint64) {
+	key := maphash.Comparable(e.seed, w.URI)
+	return &e.shards[key%shardCount], key
+}
+
+// refuse logs a store failure once; the edge answers it.
+func (e *Engine) refuse(what string, id Resource, err error) error {
+	e.metrics.storeErrors.Inc()
+	e.log.LogAttrs(context.Background(), slog.LevelError, what, slog.Any("resource", id), slog.Any("err", err))
+	return err
+}

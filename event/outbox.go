@@ -1,0 +1,140 @@
+package event
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+)
+
+// outbox is the part of a subscription that sends: one notification travels,
+// the newest state waits, older waiting state is dropped. All fields are
+// under the subscription's mu.
+type outbox struct {
+	want     *Body  // what the watcher should know; nil while pending
+	sent     *Body  // what it was last told
+	since    moment // when want changed
+	quiet    moment // no notification of change before
+	retry    moment // no notification after a failure before
+	final    Reason // why the subscription is over
+	failures int    // in a row
+	force    bool   // tell even if nothing changed, and at once
+	resend   bool   // the last one failed
+	flying   bool   // one is on its way
+	over     bool   // the subscription has ended
+	silent   bool   // nothing is to be sent any more
+}
+
+// First and longest wait after a failed notification whose answer names none.
+const (
+	firstRetry = 5 * time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// offer puts newer state into the outbox; it says whether sending may help.
+func (s *subscription) offer(body *Body, since moment) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.want == body {
+		return false
+	}
+	if s.want != s.sent {
+		s.resource.engine.metrics.coalesced.Inc()
+	}
+	s.want, s.since = body, since
+	return !s.flying
+}
+
+// send lets the next notification go, if there is one and its time has come.
+func (s *subscription) send() {
+	s.mu.Lock()
+	n, ok := s.take()
+	s.mu.Unlock()
+	if ok {
+		s.watcher.Notify(s, n)
+	}
+}
+
+func (s *subscription) waiting() bool { return s.force || s.resend || s.want != s.sent }
+
+// due is when what waits may go: at once if a SUBSCRIBE asked, else after the
+// throttle's window and the wait that a failure imposed.
+func (s *subscription) due() moment {
+	if s.force {
+		return 0
+	}
+	return max(s.quiet, s.retry)
+}
+
+// take gives the next notification and marks it as travelling.
+func (s *subscription) take() (Notification, bool) {
+	if s.flying || s.silent {
+		return Notification{}, false
+	}
+	now := s.resource.engine.now()
+	if s.over {
+		s.silent, s.flying = true, true
+		return Notification{State: Terminated, Reason: s.final, Body: s.want}, true
+	}
+	if !s.waiting() || s.expires <= now {
+		return Notification{}, false
+	}
+	if now < s.due() {
+		s.rearm()
+		return Notification{}, false
+	}
+	if !s.force {
+		s.quiet = now + moment(s.resource.pkg.Interval)
+	}
+	if s.want != s.sent && s.since != 0 {
+		s.resource.engine.metrics.delay.Observe(time.Duration(now - s.since).Seconds())
+		s.since = 0
+	}
+	s.flying, s.force, s.resend, s.sent = true, false, false, s.want
+	return Notification{State: s.state(), Expires: time.Duration(s.expires - now), Body: s.want}, true
+}
+
+// Notified takes the outcome of the notification in flight (RFC 6665 §4.2.2).
+func (s *subscription) Notified(o Outcome) {
+	e := s.resource.engine
+	e.metrics.outcomes[o.Result].Inc()
+	s.mu.Lock()
+	s.flying = false
+	end, reason := false, Reason("")
+	switch o.Result {
+	case Delivered:
+		s.failures, s.retry = 0, 0
+	case Failed:
+		s.failures++
+		s.resend = true
+		s.retry = e.now() + moment(s.backoff(o.RetryAfter))
+		end, reason = s.failures >= e.limits.Failures, ReasonDeactivated
+	case Gone, Silent:
+		end, s.silent = true, true
+	}
+	end = end && !s.over
+	if !end {
+		s.rearm()
+	}
+	s.mu.Unlock()
+	if end {
+		s.end(reason)
+		e.workers.give(forgetting{s})
+		return
+	}
+	s.send()
+}
+
+// forgetting deletes the record of a subscription on a worker.
+type forgetting struct{ *subscription }
+
+func (f forgetting) run() { f.forget(context.Background()) }
+
+// backoff is how long to wait: what the peer asked for, else twice as long
+// after each failure, spread so that many do not retry at once.
+func (s *subscription) backoff(asked time.Duration) time.Duration {
+	if asked > 0 {
+		return asked
+	}
+	wait := min(firstRetry<<min(s.failures-1, 10), lastRetry)
+	return wait + time.Duration(rand.Int64N(int64(wait/4)))
+}

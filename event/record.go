@@ -1,0 +1,267 @@
+package event
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"vigie/sip"
+	"vigie/store"
+)
+
+// Keys in the soft-state store. No URI holds a space, so that a publication's
+// key can be taken apart again.
+const (
+	publicationPrefix  = "p " // p PACKAGE URI NUMBER
+	subscriptionPrefix = "s " // s NUMBER
+	beatKey            = "b"
+
+	anyRevision = store.AnyRevision
+)
+
+// Kinds of records; the first byte of each.
+const (
+	recordPublication  = 1
+	recordRemoved      = 2
+	recordSubscription = 3
+	recordBeat         = 4
+)
+
+var errRecord = errors.New("event: a stored record is damaged")
+
+func (r *resource) publicationKey(created int64) string {
+	b := make([]byte, 0, 64)
+	b = append(b, publicationPrefix...)
+	b = append(b, r.id.Package...)
+	b = append(b, ' ')
+	b = r.id.URI.AppendTo(b)
+	b = append(b, ' ')
+	return string(binaryHex(b, created))
+}
+
+func binaryHex(b []byte, n int64) []byte {
+	const digits = "0123456789abcdef"
+	for shift := 60; shift >= 0; shift -= 4 {
+		b = append(b, digits[uint64(n)>>shift&15])
+	}
+	return b
+}
+
+// publicationResource takes a publication's key apart.
+func publicationResource(key string) (Resource, error) {
+	f := strings.Split(key, " ")
+	if len(f) != 4 {
+		return Resource{}, errRecord
+	}
+	uri, err := sip.ParseURI(f[2])
+	if err != nil {
+		return Resource{}, errRecord
+	}
+	return Resource{Package: f[1], URI: cloneURI(uri.AOR())}, nil
+}
+
+// appendPublication writes all but the revision and the expiry, which the
+// store keeps with the entry.
+func appendPublication(b []byte, p *publication) []byte {
+	b = slices.Grow(b, 48+len(p.Prefix)+len(p.ContentType)+len(p.Body))
+	b = append(b, recordPublication)
+	b = appendTime(b, time.Now())
+	b = binary.AppendVarint(b, p.Created)
+	b = appendTime(b, p.Updated)
+	b = appendString(b, p.Prefix)
+	b = appendString(b, p.ContentType)
+	return appendString(b, p.Body)
+}
+
+func readPublication(b []byte) (p *publication, written time.Time, err error) {
+	d := decoder{b: b}
+	d.kind(recordPublication)
+	written = d.time()
+	p = &publication{}
+	p.Created = d.varint()
+	p.Updated = d.time()
+	p.Prefix = d.string()
+	p.ContentType = d.string()
+	p.Body = []byte(d.string())
+	return p, written, d.err
+}
+
+func appendRemoved(b []byte, at time.Time) []byte {
+	return appendTime(append(b, recordRemoved), at)
+}
+
+func appendBeat(b []byte, at time.Time) []byte {
+	return appendTime(append(b, recordBeat), at)
+}
+
+// readMark reads the time of a removed publication or of a beat.
+func readMark(b []byte, kind byte) (time.Time, error) {
+	d := decoder{b: b}
+	d.kind(kind)
+	return d.time(), d.err
+}
+
+// subscriptionRecord is what a subscription leaves in the store; Dialog is
+// its watcher's own record.
+type subscriptionRecord struct {
+	Resource Resource
+	Watcher  Identity
+	Decision Decision
+	Form     Form
+	Kind     string
+	Dialog   []byte
+	Written  time.Time
+}
+
+func (s subscriptionRecord) append(b []byte) []byte {
+	b = slices.Grow(b, 256+len(s.Dialog))
+	b = append(b, recordSubscription)
+	b = appendTime(b, s.Written)
+	b = appendString(b, s.Resource.Package)
+	b = appendString(b, s.Resource.URI.String())
+	b = appendIdentity(b, s.Watcher)
+	b = append(b, byte(s.Decision.State))
+	b = appendString(b, s.Decision.Key)
+	b = appendString(b, s.Form.Entity)
+	b = appendString(b, s.Form.Type)
+	b = appendString(b, s.Kind)
+	return appendString(b, s.Dialog)
+}
+
+func readSubscription(b []byte) (s subscriptionRecord, err error) {
+	d := decoder{b: b}
+	d.kind(recordSubscription)
+	s.Written = d.time()
+	s.Resource.Package = d.string()
+	s.Resource.URI = d.uri()
+	s.Watcher = d.identity()
+	s.Decision.State = DecisionState(d.byte())
+	s.Decision.Key = d.string()
+	s.Form.Entity = d.string()
+	s.Form.Type = d.string()
+	s.Kind = d.string()
+	s.Dialog = []byte(d.string())
+	return s, d.err
+}
+
+func appendIdentity(b []byte, w Identity) []byte {
+	if w.Anonymous {
+		return append(b, 0)
+	}
+	b = append(b, byte(min(1+len(w.Also), 255)))
+	b = appendString(b, w.URI.String())
+	for _, u := range w.Also[:min(len(w.Also), 254)] {
+		b = appendString(b, u.String())
+	}
+	return b
+}
+
+func appendTime(b []byte, t time.Time) []byte { return binary.AppendVarint(b, t.UnixNano()) }
+
+func appendString[T string | []byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+// decoder reads a record; after the first damage all it gives is zero.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) fail() { d.b, d.err = nil, errRecord }
+
+func (d *decoder) kind(want byte) {
+	if d.byte() != want {
+		d.fail()
+	}
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) string() string {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || uint64(len(d.b)-n) < v {
+		d.fail()
+		return ""
+	}
+	s := string(d.b[n : n+int(v)])
+	d.b = d.b[n+int(v):]
+	return s
+}
+
+func (d *decoder) time() time.Time {
+	if v := d.varint(); d.err == nil {
+		return time.Unix(0, v)
+	}
+	return time.Time{}
+}
+
+func (d *decoder) uri() sip.URI {
+	u, err := sip.ParseURI(d.string())
+	if err != nil && d.err == nil {
+		d.fail()
+	}
+	return u
+}
+
+func (d *decoder) identity() Identity {
+	n := d.byte()
+	if n == 0 {
+		return Identity{Anonymous: true}
+	}
+	w := Identity{URI: d.uri()}
+	for range n - 1 {
+		w.Also = append(w.Also, d.uri())
+	}
+	return w
+}
+
+// cloneURI lets go of the message the URI was read from.
+func cloneURI(u sip.URI) sip.URI {
+	u.Scheme = strings.Clone(u.Scheme)
+	u.User = strings.Clone(u.User)
+	u.Password = strings.Clone(u.Password)
+	u.Host = strings.Clone(u.Host)
+	u.Params = sip.Params(strings.Clone(string(u.Params)))
+	u.Headers = strings.Clone(u.Headers)
+	return u
+}
+
+func (w Identity) clone() Identity {
+	w.URI = cloneURI(w.URI)
+	if w.Also != nil {
+		also := make([]sip.URI, len(w.Also))
+		for i, u := range w.Also {
+			also[i] = cloneURI(u)
+		}
+		w.Also = also
+	}
+	return w
+}
+
+func (f Form) clone() Form {
+	return Form{Entity: strings.Clone(f.Entity), Type: strings.Clone(f.Type)}
+}
+
+func bytesClone(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }

@@ -1,0 +1,244 @@
+package event
+
+import (
+	"bytes"
+	"sync"
+)
+
+// resource is the state of one Resource: what is published for it, who
+// watches it, and what they see. A resource with neither is forgotten.
+type resource struct {
+	id     Resource
+	engine *Engine
+	shard  *shard
+	pkg    *eventPackage
+
+	mu            sync.Mutex
+	gone          bool // forgotten; whoever finds it looks it up again
+	queued        bool // a run is on its way
+	stale         bool // inputs changed since whole was composed
+	news          bool // whole changed since it was offered to all watchers
+	publications  []*publication
+	subscriptions []*subscription
+	whole         Composite // nil: not composed yet
+	views         []*view
+	changed       moment // when the oldest unseen change came
+	alarm         alarm
+}
+
+// view is what one group of watchers sees: body is nil until it is rendered.
+type view struct {
+	decision Decision
+	form     Form
+	body     *Body
+	since    moment // when what body shows changed
+	users    int
+}
+
+func newResource(e *Engine, s *shard, p *eventPackage, id Resource) *resource {
+	r := &resource{engine: e, shard: s, pkg: p, id: Resource{Package: p.name, URI: cloneURI(id.URI)}}
+	r.alarm.task = r
+	return r
+}
+
+// unlock unlocks, and forgets a resource that holds nothing.
+func (r *resource) unlock() {
+	if len(r.publications) > 0 || len(r.subscriptions) > 0 || r.gone {
+		r.mu.Unlock()
+		return
+	}
+	r.gone = true
+	r.shard.alarms.clear(&r.alarm)
+	r.mu.Unlock()
+	r.shard.mu.Lock()
+	delete(r.shard.resources, r.id)
+	r.shard.mu.Unlock()
+}
+
+// touch notes a change of the inputs and has watchers told, if there are any.
+func (r *resource) touch() {
+	if !r.stale {
+		r.stale, r.changed = true, r.engine.now()
+	}
+	if len(r.subscriptions) > 0 && !r.queued {
+		r.queued = true
+		r.engine.workers.give(r)
+	}
+}
+
+// run drops what expired, composes anew and tells those who see a change.
+func (r *resource) run() {
+	r.mu.Lock()
+	r.queued = false
+	if r.gone {
+		r.mu.Unlock()
+		return
+	}
+	r.expire()
+	var tell []*subscription
+	if len(r.subscriptions) > 0 {
+		r.compose()
+		tell = r.offer()
+	}
+	r.schedule()
+	r.unlock()
+	for _, s := range tell {
+		s.send()
+	}
+}
+
+// compose brings whole up to date, and the views with it when anybody could
+// notice.
+func (r *resource) compose() {
+	now := r.engine.now()
+	if next := r.next(); r.whole != nil && !r.stale && (next == 0 || next > now) {
+		return
+	}
+	r.stale = false
+	whole, err := r.pkg.Package.Compose(r.id, r.live(), r.engine.wall(now))
+	if err != nil {
+		r.engine.log.Error("composing failed, watchers keep the last state", "resource", r.id, "err", err)
+		return
+	}
+	same := r.whole != nil && r.whole.Same(whole)
+	r.whole = whole
+	if !same {
+		r.news = true
+		r.render()
+	}
+}
+
+// render draws all views again; a view that looks as before stays the same.
+func (r *resource) render() {
+	for _, v := range r.views {
+		r.draw(v)
+	}
+}
+
+func (r *resource) draw(v *view) {
+	body, err := r.pkg.Package.View(r.id, r.whole, v.decision, v.form)
+	if err != nil {
+		r.engine.log.Error("rendering failed, watchers keep the last state", "resource", r.id, "view", v.decision.Key, "err", err)
+		return
+	}
+	if v.body == nil || v.body.Type != body.Type || !bytes.Equal(v.body.Data, body.Data) {
+		v.body, v.since = &body, r.changed
+	}
+}
+
+// see gives the view of a decision and form, rendered.
+func (r *resource) see(d Decision, f Form) *view {
+	r.compose()
+	v := r.slot(d, f)
+	if v.body == nil && r.whole != nil {
+		r.draw(v)
+	}
+	return v
+}
+
+// slot gives the view of a decision and form, rendered or not, and counts one
+// more user.
+func (r *resource) slot(d Decision, f Form) *view {
+	for _, v := range r.views {
+		if v.decision == d && v.form == f {
+			v.users++
+			return v
+		}
+	}
+	v := &view{decision: d, form: f, users: 1, since: r.changed}
+	r.views = append(r.views, v)
+	return v
+}
+
+func (r *resource) leave(v *view) {
+	if v == nil {
+		return
+	}
+	if v.users--; v.users > 0 {
+		return
+	}
+	for i := range r.views {
+		if r.views[i] == v {
+			r.views[i] = r.views[len(r.views)-1]
+			r.views = r.views[:len(r.views)-1]
+			return
+		}
+	}
+}
+
+// offer puts each subscription's view in its outbox and gives those that can
+// send at once.
+func (r *resource) offer() []*subscription {
+	if !r.news {
+		return nil
+	}
+	r.news = false
+	tell := make([]*subscription, 0, len(r.subscriptions))
+	for _, s := range r.subscriptions {
+		if s.view != nil && s.offer(s.view.body, s.view.since) {
+			tell = append(tell, s)
+		}
+	}
+	return tell
+}
+
+// next is when time alone changes the composed state; 0 for never.
+func (r *resource) next() moment {
+	if r.whole == nil {
+		return 0
+	}
+	if t := r.whole.Next(); !t.IsZero() {
+		return r.engine.until(t)
+	}
+	return 0
+}
+
+// schedule sets the alarm for the next expiry or boundary.
+func (r *resource) schedule() {
+	at := moment(0)
+	sooner := func(m moment) {
+		if m != 0 && (at == 0 || m < at) {
+			at = m
+		}
+	}
+	for _, p := range r.publications {
+		sooner(p.expires)
+	}
+	if len(r.subscriptions) > 0 {
+		sooner(r.next())
+	}
+	if at == 0 {
+		r.shard.alarms.clear(&r.alarm)
+		return
+	}
+	r.shard.alarms.set(&r.alarm, at)
+}
+
+func (r *resource) join(s *subscription) {
+	s.index = len(r.subscriptions)
+	r.subscriptions = append(r.subscriptions, s)
+}
+
+func (r *resource) part(s *subscription) {
+	last := len(r.subscriptions) - 1
+	if s.index > last || r.subscriptions[s.index] != s {
+		return
+	}
+	moved := r.subscriptions[last]
+	r.subscriptions[s.index], moved.index = moved, s.index
+	r.subscriptions[last] = nil
+	r.subscriptions = r.subscriptions[:last]
+	r.leave(s.view)
+	s.view = nil
+	if last == 0 {
+		r.idle()
+	}
+}
+
+// idle lets go of what only watchers need.
+func (r *resource) idle() {
+	r.whole, r.views, r.subscriptions = nil, nil, nil
+	for _, p := range r.publications {
+		p.State = nil
+	}
+}
