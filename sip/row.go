@@ -1,0 +1,62 @@
+package sip
+
+import "strings"
+
+// nextRow cuts the first header row off head, folded lines joined by one blank
+// (RFC 3261 §7.3.1). Each line must end with CRLF, and neither CR nor LF may stand
+// elsewhere: two readers who disagree on where a line ends are an attack.
+func nextRow(head string) (row, rest string, bad syntaxError) {
+	row, rest, bad = nextLine(head)
+	if rest == "" || !isBlank(rest[0]) {
+		return row, rest, bad
+	}
+	var b strings.Builder
+	b.WriteString(trim(row))
+	for rest != "" && isBlank(rest[0]) {
+		var more string
+		var worse syntaxError
+		more, rest, worse = nextLine(rest)
+		if bad == "" {
+			bad = worse
+		}
+		if more = trim(more); more != "" {
+			b.WriteByte(' ')
+			b.WriteString(more)
+		}
+	}
+	return b.String(), rest, bad
+}
+
+func nextLine(s string) (line, rest string, bad syntaxError) {
+	end := strings.IndexByte(s, '\n')
+	if end < 0 {
+		return s, "", "last line of the head is not ended by CRLF"
+	}
+	line, rest = s[:end], s[end+1:]
+	if end == 0 || line[end-1] != '\r' {
+		return line, rest, "line is not ended by CRLF"
+	}
+	line = line[:end-1]
+	if strings.IndexByte(line, '\r') >= 0 {
+		return line, rest, "carriage return within a line"
+	}
+	return line, rest, ""
+}
+
+// splitRow parts a header row at its colon.
+func splitRow(row string) (h Header, bad syntaxError) {
+	colon := strings.IndexByte(row, ':')
+	if colon < 0 {
+		return h, syntaxErrorf("header row %s has no colon", excerpt(row))
+	}
+	end := colon
+	for end > 0 && isBlank(row[end-1]) {
+		end--
+	}
+	h.Name, h.Value = row[:end], trim(row[colon+1:])
+	h.ID = HeaderByName(h.Name)
+	if h.ID == HeaderUnknown && !IsToken(h.Name) {
+		return h, syntaxErrorf("header name %s is no token", excerpt(h.Name))
+	}
+	return h, ""
+}

@@ -1,0 +1,84 @@
+package sip
+
+import (
+	"bytes"
+	"strings"
+	"unsafe"
+)
+
+// SplitStream finds the first message in the bytes received on a stream: skip
+// bytes of CRLFs ahead of it (RFC 3261 §7.5; keep-alive pings among them), then n bytes
+// of message, or 0 when more must be read. Nothing is kept between calls, so the
+// answer does not depend on how the bytes arrived.
+//
+// When framing is lost (Content-Length absent, malformed or contradictory, a
+// message above max bytes) err is a *ParseError. Its Message is what the head
+// holds: answer if Answerable, then close (RFC 3261 §18.3).
+func SplitStream(buf []byte, max int) (skip, n int, err error) {
+	for len(buf)-skip >= 2 && buf[skip] == '\r' && buf[skip+1] == '\n' {
+		skip += 2
+	}
+	rest := buf[skip:]
+	end := bytes.Index(rest, []byte("\r\n\r\n"))
+	if end < 0 {
+		if len(rest) > max {
+			return skip, 0, lostFraming(rest, 513, "message is too large")
+		}
+		return skip, 0, nil
+	}
+	head := rest[:end+4]
+	length, bad := streamLength(head[:end+2])
+	if bad != "" {
+		return skip, 0, lostFraming(head, 400, bad)
+	}
+	if length > max-len(head) {
+		return skip, 0, lostFraming(head, 513, "message is too large")
+	}
+	if n = len(head) + length; n > len(rest) {
+		return skip, 0, nil
+	}
+	return skip, n, nil
+}
+
+// streamLength reads Content-Length as Parse will, without a copy of the head.
+func streamLength(head []byte) (length int, bad syntaxError) {
+	// The string lives no longer than this call, in which nobody writes to head.
+	text := unsafe.String(unsafe.SliceData(head), len(head))
+	_, rest, bad := nextLine(text)
+	length = -1
+	for bad == "" && rest != "" {
+		var row string
+		if row, rest, bad = nextRow(rest); bad != "" {
+			break
+		}
+		colon := strings.IndexByte(row, ':')
+		if colon < 0 || HeaderByName(trim(row[:colon])) != HeaderContentLength {
+			continue
+		}
+		n, over, ok := parseUint(trim(row[colon+1:]), 1<<31-1)
+		switch {
+		case !ok:
+			return 0, "Content-Length is not a number"
+		case over:
+			return 0, "Content-Length is too large"
+		case length >= 0 && length != int(n):
+			return 0, "more than one Content-Length"
+		}
+		length = int(n)
+	}
+	if bad == "" && length < 0 {
+		bad = "no Content-Length"
+	}
+	return length, bad
+}
+
+// lostFraming reports the reason for which a stream must be closed, with the
+// head for an answer.
+func lostFraming(head []byte, status int, reason syntaxError) *ParseError {
+	p := parser{m: new(Message), limits: Limits{}.withDefaults(), length: -1}
+	head, _ = p.cutHead(head)
+	p.readHead(string(head))
+	p.checkRequired()
+	p.status, p.reason = status, string(reason)
+	return p.refusal()
+}
