@@ -21,7 +21,7 @@ const (
 	anyRevision = store.AnyRevision
 )
 
-// Kinds of records; the first byte of each.
+// Kinds of records: the first byte of each; when it was written follows.
 const (
 	recordPublication  = 1
 	recordRemoved      = 2
@@ -75,17 +75,17 @@ func appendPublication(b []byte, p *publication) []byte {
 	return appendString(b, p.Body)
 }
 
-func readPublication(b []byte) (p *publication, written time.Time, err error) {
+func readPublication(b []byte) (*publication, error) {
 	d := decoder{b: b}
 	d.kind(recordPublication)
-	written = d.time()
-	p = &publication{}
+	d.time()
+	p := &publication{}
 	p.Created = d.varint()
 	p.Updated = d.time()
 	p.Prefix = d.string()
 	p.ContentType = d.string()
 	p.Body = []byte(d.string())
-	return p, written, d.err
+	return p, d.err
 }
 
 func appendRemoved(b []byte, at time.Time) []byte {
@@ -94,6 +94,13 @@ func appendRemoved(b []byte, at time.Time) []byte {
 
 func appendBeat(b []byte, at time.Time) []byte {
 	return appendTime(append(b, recordBeat), at)
+}
+
+// writtenAt reads when a record of any kind was written.
+func writtenAt(b []byte) (time.Time, error) {
+	d := decoder{b: b}
+	d.byte()
+	return d.time(), d.err
 }
 
 // readMark reads the time of a removed publication or of a beat.

@@ -22,21 +22,15 @@ const unsure = time.Minute
 // beatDelay is how long after something fell due a sign of life is written.
 const beatDelay = 10 * time.Second
 
-// restoration gathers what the store holds before anything is decided: what
-// must be told depends on when the last process was last alive.
+// restoration gathers what the store holds. What must be told depends on when
+// the last process was last alive, which a first pass finds out.
 type restoration struct {
 	engine  *Engine
+	ctx     context.Context
 	revive  map[string]Reviver
 	last    time.Time              // last sign of life
 	changed map[Resource]time.Time // last change of what is published
-	revived []revived
-}
-
-type revived struct {
-	key     string
-	record  subscriptionRecord
-	expires time.Time
-	watcher Watcher
+	dead    []string               // keys of subscriptions to delete
 }
 
 // Restore brings back publications with their entity-tags and remaining
@@ -44,39 +38,36 @@ type revived struct {
 // Restore returns, of what changed or expired while nobody was there to tell
 // them. It is called once, before the first Publish or Subscribe.
 func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
-	re := &restoration{engine: e, revive: revive, changed: map[Resource]time.Time{}}
-	if err := e.store.Load(ctx, beatKey, re.beat); err != nil {
+	re := &restoration{engine: e, ctx: ctx, revive: revive, changed: map[Resource]time.Time{}}
+	if err := e.store.Load(ctx, "", re.seen); err != nil {
 		return fmt.Errorf("event: restore: %w", err)
 	}
 	if err := e.store.Load(ctx, publicationPrefix, re.publication); err != nil {
 		return fmt.Errorf("event: restore publications: %w", err)
 	}
+	re.order()
 	if err := e.store.Load(ctx, subscriptionPrefix, re.subscription); err != nil {
 		return fmt.Errorf("event: restore subscriptions: %w", err)
 	}
-	re.order()
-	re.subscriptions(ctx)
 	re.tell()
+	return re.bury()
+}
+
+// seen takes the time a record was written as a sign of life.
+func (re *restoration) seen(x store.Entry) error {
+	if t, err := writtenAt(x.Value); err == nil && t.After(re.last) && !t.After(time.Now()) {
+		re.last = t
+	}
 	return nil
 }
 
-func (re *restoration) seen(t time.Time) {
-	if t.After(re.last) && !t.After(time.Now()) {
-		re.last = t
-	}
-}
+// untold says that watchers may not have heard of what happened then.
+func (re *restoration) untold(t time.Time) bool { return t.After(re.last.Add(-unsure)) }
 
 func (re *restoration) note(id Resource, t time.Time) {
 	if t.After(re.changed[id]) {
 		re.changed[id] = t
 	}
-}
-
-func (re *restoration) beat(x store.Entry) error {
-	if t, err := readMark(x.Value, recordBeat); err == nil {
-		re.seen(t)
-	}
-	return nil
 }
 
 // publication takes one entry: a live publication, an expired one, or the
@@ -90,16 +81,14 @@ func (re *restoration) publication(x store.Entry) error {
 		return nil
 	}
 	if removed, err := readMark(x.Value, recordRemoved); err == nil {
-		re.seen(removed)
 		re.note(id, removed)
 		return nil
 	}
-	p, written, err := readPublication(x.Value)
+	p, err := readPublication(x.Value)
 	if err != nil {
 		e.log.Error("a stored publication is left out", "resource", id, "err", err)
 		return nil
 	}
-	re.seen(written)
 	if !x.Expires.After(time.Now()) {
 		re.note(id, x.Expires)
 		return nil
@@ -121,6 +110,7 @@ func (re *restoration) order() {
 	})
 }
 
+// subscription takes one entry and puts the subscription in its place.
 func (re *restoration) subscription(x store.Entry) error {
 	e := re.engine
 	record, err := readSubscription(x.Value)
@@ -128,37 +118,42 @@ func (re *restoration) subscription(x store.Entry) error {
 		e.log.Error("a stored subscription is left out", "key", x.Key, "err", err)
 		return nil
 	}
-	re.seen(record.Written)
-	make, ok := re.revive[record.Kind]
-	if _, served := e.packages[record.Resource.Package]; !ok || !served {
+	key := strings.Clone(x.Key)
+	if expired := !x.Expires.After(time.Now()); expired && !re.untold(x.Expires) {
+		re.dead = append(re.dead, key)
+		return nil
+	}
+	pkg, served := e.packages[record.Resource.Package]
+	revive, known := re.revive[record.Kind]
+	if !served || !known {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
 		return nil
 	}
-	w, err := make(record.Dialog)
+	w, err := revive(record.Dialog)
 	if err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
 		return nil
 	}
-	record.Dialog = nil
-	re.revived = append(re.revived, revived{key: strings.Clone(x.Key), record: record, expires: x.Expires, watcher: w})
+	s := newSubscription(w, record.Watcher, record.Decision, record.Form)
+	s.key, s.expires = key, e.until(x.Expires)
+	s.granted = max(0, time.Until(x.Expires))
+	re.place(pkg, s, record)
+	return re.decide(s, re.untold(record.Written))
+}
+
+// bury deletes the records of subscriptions that are over.
+func (re *restoration) bury() error {
+	for _, key := range re.dead {
+		if _, err := re.engine.store.Delete(re.ctx, key, anyRevision); err != nil {
+			return fmt.Errorf("event: restore: %w", err)
+		}
+	}
 	return nil
 }
 
-// subscriptions puts the revived subscriptions in their places.
-func (re *restoration) subscriptions(ctx context.Context) {
-	for _, v := range re.revived {
-		re.place(ctx, v)
-	}
-}
-
-func (re *restoration) place(ctx context.Context, v revived) {
-	e := re.engine
-	pkg := e.packages[v.record.Resource.Package]
-	s := newSubscription(v.watcher, v.record.Watcher, v.record.Decision, v.record.Form)
-	s.key, s.expires = v.key, e.until(v.expires)
-	s.granted = max(0, time.Until(v.expires))
-	e.count(s.identity)
-	r := e.lock(v.record.Resource, pkg)
+func (re *restoration) place(pkg *eventPackage, s *subscription, record subscriptionRecord) {
+	re.engine.count(s.identity)
+	r := re.engine.lock(record.Resource, pkg)
 	s.resource = r
 	r.join(s)
 	if s.decision.State == Allowed {
@@ -166,57 +161,48 @@ func (re *restoration) place(ctx context.Context, v revived) {
 	}
 	r.unlock()
 	pkg.subscriptions[s.state()].Add(1)
-	re.decide(ctx, s, v)
 }
 
 // decide says what a revived subscription needs at once: its end, a word on a
 // changed decision or on a SUBSCRIBE that may not have been followed by its
 // NOTIFY, or nothing.
-func (re *restoration) decide(ctx context.Context, s *subscription, v revived) {
+func (re *restoration) decide(s *subscription, untold bool) error {
 	e, r := re.engine, s.resource
-	if !v.expires.After(time.Now()) {
-		if v.expires.Before(re.last.Add(-unsure)) {
-			s.end("")
-		} else {
-			s.end(ReasonTimeout)
-		}
-		s.forget(ctx)
-		return
+	if !s.live() {
+		s.end(ReasonTimeout)
+		re.dead = append(re.dead, s.key)
+		return nil
 	}
-	decision, err := r.pkg.Package.Authorize(ctx, r.id, s.identity)
+	decision, err := r.pkg.Package.Authorize(re.ctx, r.id, s.identity)
 	if err != nil {
 		e.log.Error("a restored watcher keeps its old rights", "resource", r.id, "err", err)
 		decision = s.decision
 	}
 	if decision.State == Rejected {
 		s.end(ReasonRejected)
-		s.forget(ctx)
-		return
+		re.dead = append(re.dead, s.key)
+		return nil
 	}
 	r.mu.Lock()
 	s.mu.Lock()
-	if decision != s.decision || v.record.Written.After(re.last.Add(-unsure)) {
-		pkg := r.pkg
-		pkg.subscriptions[s.state()].Add(-1)
+	if untold || decision != s.decision {
+		r.pkg.subscriptions[s.state()].Add(-1)
 		s.decision = decision
-		pkg.subscriptions[s.state()].Add(1)
+		r.pkg.subscriptions[s.state()].Add(1)
 		s.look(r)
 		s.force = true
+		e.workers.give(s)
 	}
 	s.rearm()
 	s.mu.Unlock()
 	r.mu.Unlock()
-	if s.force {
-		e.workers.give(s)
-	}
+	return nil
 }
 
 // tell has watchers hear of what may have changed without their knowing.
 func (re *restoration) tell() {
-	threshold := re.last.Add(-unsure)
 	re.engine.each(func(r *resource) {
-		if t, ok := re.changed[r.id]; ok && t.After(threshold) {
-			r.stale = false
+		if t, ok := re.changed[r.id]; ok && re.untold(t) {
 			r.touch()
 		}
 	})
