@@ -1,0 +1,149 @@
+package sipserver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"vigie/auth"
+	"vigie/event"
+	"vigie/sip"
+	"vigie/sip/transport"
+)
+
+// identify says who asks: whom a trusted peer asserts (RFC 3325 §5), whose
+// password the request proves to know, or, in laboratories, whom From names.
+// Without an answer to that the error is a challenge.
+func (x *exchange) identify() (event.Identity, error) {
+	s := x.server
+	trusted := s.Trusted != nil && s.Trusted.Believes(x.tx.Flow.Remote.Addr(), x.tx.Flow.PeerCertificates())
+	if trusted {
+		asserted, ok, err := auth.Asserted(x.req.Values(sip.HeaderPAssertedIdentity))
+		if err != nil {
+			return event.Identity{}, refuse(400, phrase(err.Error()))
+		}
+		if ok {
+			return event.Identity{URI: asserted.AOR, Also: asserted.Also}, nil
+		}
+	}
+	from, err := x.req.From.Parsed()
+	if err != nil {
+		return event.Identity{}, refuse(400, phrase(err.Error()))
+	}
+	if s.Digest == nil {
+		return event.Identity{URI: from.AOR()}, nil
+	}
+	return x.authenticate(from, trusted)
+}
+
+// authenticate verifies the credentials. The identity is the account's, and
+// From must be it (RFC 3261 §22.3, AUT-12).
+func (x *exchange) authenticate(from sip.URI, trusted bool) (event.Identity, error) {
+	s := x.server
+	source := x.tx.Flow.Remote.Addr()
+	if trusted {
+		source = netip.Addr{} // everybody is behind it
+	}
+	realm := x.realm(from)
+	account, err := s.Digest.Verify(x, auth.Request{
+		Realm:  realm,
+		Method: x.req.Method,
+		Rows:   x.req.Rows(sip.HeaderAuthorization),
+		Body:   x.req.Body,
+		Source: source,
+		Serves: s.serves,
+	})
+	if err != nil {
+		return event.Identity{}, x.unauthenticated(realm, source, err)
+	}
+	who, err := auth.Of(account)
+	if err != nil {
+		return event.Identity{}, fmt.Errorf("account of %s: %w", from.AOR(), err)
+	}
+	if !who.Is(from) {
+		return event.Identity{}, refuse(403, "From is not the authenticated user")
+	}
+	return event.Identity{URI: who.AOR, Also: who.Also}, nil
+}
+
+// unauthenticated answers what Verify did not accept: by a challenge that
+// leaves nothing behind (RFC 3261 §26.3.2.4), and not at all for sources that
+// ask too often.
+func (x *exchange) unauthenticated(realm string, source netip.Addr, err error) error {
+	var form *auth.CredentialsError
+	var throttled *auth.ThrottledError
+	switch {
+	case errors.As(err, &form):
+		return refuse(400, phrase(form.Reason))
+	case errors.As(err, &throttled):
+		r := refuse(503, "").with(sip.HeaderRetryAfter, strconv.Itoa(throttled.Seconds()))
+		r.stateless = true
+		return r
+	case !errors.Is(err, auth.ErrNoCredentials) && !errors.Is(err, auth.ErrRejected) &&
+		!errors.Is(err, auth.ErrStale) && !errors.Is(err, auth.ErrReplay):
+		return err
+	}
+	if source.IsValid() && x.server.Sources != nil && !x.server.Sources.Allow(source) {
+		return errSilence
+	}
+	x.server.Metrics.challenges.Inc()
+	r := refuse(401, "")
+	r.stateless = true
+	for _, challenge := range x.server.Digest.Challenges(realm, auth.Stale(err)) {
+		r.with(sip.HeaderWWWAuthenticate, challenge)
+	}
+	return r
+}
+
+// errSilence leaves a request without an answer.
+var errSilence = errors.New("sipserver: too many unauthenticated requests of one source")
+
+// realm is the tenant whose users may be asking: that of From, else that of
+// the Request-URI, else the first.
+func (x *exchange) realm(from sip.URI) string {
+	if x.server.domains[from.Host] {
+		return from.Host
+	}
+	if to, err := sip.ParseURI(x.req.RequestURI); err == nil && x.server.domains[to.Host] {
+		return to.Host
+	}
+	return x.server.Domains[0]
+}
+
+// serves tells whether the uri of credentials names something of this server
+// (RFC 3261 §22.4): one of its domains or its own address, which in-dialog
+// requests are sent to.
+func (s *Server) serves(uri string) bool {
+	u, err := sip.ParseURI(uri)
+	if err != nil {
+		return false
+	}
+	if s.domains[u.Host] {
+		return true
+	}
+	for _, e := range s.network.Listeners() {
+		if e.Host == u.Host {
+			return true
+		}
+	}
+	return s.isOwn(u)
+}
+
+// isOwn tells whether a URI's host is a numeric address we listen on.
+func (s *Server) isOwn(u sip.URI) bool {
+	addr, ok := numeric(u)
+	if !ok {
+		return false
+	}
+	port := u.Port
+	for _, p := range []uint16{transport.UDP.DefaultPort(), transport.TLS.DefaultPort()} {
+		if u.Port == 0 {
+			port = p
+		}
+		if s.listensOn(addr, port) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package sipserver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"vigie/event"
+	"vigie/sip"
+	"vigie/sip/transaction"
+	"vigie/store"
+)
+
+// allow lists the methods served (RFC 3261 §20.5).
+const allow = "CANCEL, OPTIONS, PUBLISH, SUBSCRIBE"
+
+// exchange is one request with the means to answer it.
+type exchange struct {
+	context.Context
+	server *Server
+	tx     *transaction.ServerTransaction
+	req    *sip.Message
+}
+
+func (x *exchange) response(status int) *sip.Message {
+	r := sip.NewResponse(x.req, status, "", sip.NewTag())
+	if x.server.ServerHeader != "" {
+		r.Add(sip.HeaderServer, x.server.ServerHeader)
+	}
+	return r
+}
+
+func (x *exchange) send(r *sip.Message) {
+	if err := x.tx.Respond(r); err != nil {
+		x.server.Logger.Debug("response not sent", "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)
+	}
+}
+
+// answer sends a refusal.
+func (x *exchange) answer(r *refused) {
+	m := x.response(r.status)
+	if r.reason != "" {
+		m.Reason = r.reason
+	}
+	for _, h := range r.headers {
+		m.Add(h.ID, h.Value)
+	}
+	if !r.stateless {
+		x.send(m)
+		return
+	}
+	if err := x.tx.Stateless(m); err != nil {
+		x.server.Logger.Debug("response not sent", "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)
+	}
+}
+
+// unsupported refuses what is not served: 405 for a method that some RFC
+// defines, 501 for any other (RFC 3261 §8.2.1).
+func (x *exchange) unsupported() error {
+	if !sip.KnownMethod(x.req.Method) {
+		return refuse(501, "")
+	}
+	return refuse(405, "").with(sip.HeaderAllow, allow)
+}
+
+// target says which presentity the Request-URI names, and how it was written
+// if that is not its canonical form (PRS-05, PRS-06). The To field plays no
+// part (RFC 3261 §8.2.2.1).
+func (x *exchange) target() (aor sip.URI, entity string, err error) {
+	uri, err := sip.ParseURI(x.req.RequestURI)
+	if err != nil {
+		return sip.URI{}, "", refuse(400, phrase(err.Error()))
+	}
+	switch uri.Scheme {
+	case "sip", "sips", "pres":
+	default:
+		return sip.URI{}, "", refuse(416, "")
+	}
+	if uri.User == "" || !x.server.domains[uri.Host] {
+		return sip.URI{}, "", x.server.unwelcome(refuse(404, ""))
+	}
+	aor = uri.AOR()
+	if err := x.server.exists(x, aor); err != nil {
+		return sip.URI{}, "", err
+	}
+	uri.Params, uri.Headers, uri.Password, uri.Port = "", "", "", 0
+	if entity = uri.String(); entity == aor.String() {
+		entity = ""
+	}
+	return aor, entity, nil
+}
+
+// exists refuses addresses of record that nobody has.
+func (s *Server) exists(ctx context.Context, aor sip.URI) error {
+	if s.AnyPresentity {
+		return nil
+	}
+	_, err := s.Accounts.ByAOR(ctx, aor.String())
+	if errors.Is(err, store.ErrNotFound) {
+		return s.unwelcome(refuse(404, ""))
+	}
+	return err
+}
+
+// required refuses option-tags that must be understood and are not
+// (RFC 3261 §8.2.2.3).
+func (x *exchange) required() error {
+	var unknown []string
+	for tag := range x.req.Values(sip.HeaderRequire) {
+		if !slices.Contains(unknown, tag) {
+			unknown = append(unknown, tag)
+		}
+	}
+	if unknown == nil {
+		return nil
+	}
+	return refuse(420, "").with(sip.HeaderUnsupported, strings.Join(unknown, ", "))
+}
+
+// event reads which package the request is about (RFC 6665 §8.2.1).
+func (x *exchange) event() (sip.Event, event.Package, error) {
+	if x.req.Count(sip.HeaderEvent) > 1 {
+		return sip.Event{}, nil, refuse(400, "More than one Event header field")
+	}
+	value, ok := x.req.Header(sip.HeaderEvent)
+	if !ok {
+		return sip.Event{}, nil, x.server.unknownPackage()
+	}
+	ev, err := sip.ParseEvent(value)
+	if err != nil {
+		return sip.Event{}, nil, refuse(400, phrase(err.Error()))
+	}
+	if ev.Package == "Presence" { // COMPAT: Flexisip's old clients write it so
+		ev.Package = "presence"
+	}
+	pkg, ok := x.server.Events.Package(ev.Package)
+	if !ok {
+		return sip.Event{}, nil, x.server.unknownPackage()
+	}
+	return ev, pkg, nil
+}
+
+// expires is the lifetime wished for; below zero when none is said. A value
+// that is no number counts as none.
+func (x *exchange) expires() time.Duration {
+	n, ok := x.req.Expires()
+	if !ok {
+		return -1
+	}
+	return time.Duration(n) * time.Second
+}
+
+// body gives the request's body as the package takes it; nil when there is
+// none.
+func (x *exchange) body() (*event.Body, error) {
+	if len(x.req.Body) == 0 {
+		return nil, nil
+	}
+	if coding, ok := x.req.Header(sip.HeaderContentEncoding); ok && !strings.EqualFold(coding, "identity") {
+		return nil, refuse(415, "").with(sip.HeaderAcceptEncoding, "identity")
+	}
+	value, _ := x.req.Header(sip.HeaderContentType)
+	return &event.Body{Type: value, Data: x.req.Body}, nil
+}
+
+func (s *Server) allowEvents() string {
+	names := s.Events.Packages()
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,108 @@
+package sipserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"vigie/sip"
+	"vigie/sip/transport"
+)
+
+// suspicious refuses a Contact that NOTIFYs must not be sent to: addresses
+// that are nobody's or everybody's, our own, and the loopback of this machine
+// for watchers that are not on it (RFC 3856 §9.5).
+func (s *Server) suspicious(contact sip.URI, source netip.Addr) error {
+	addr, ok := numeric(contact)
+	if !ok {
+		return nil
+	}
+	if s.forbidden(addr, source) || s.isOwn(contact) {
+		return refuse(403, "Contact is not an address that NOTIFY may be sent to")
+	}
+	return nil
+}
+
+func (s *Server) forbidden(addr, source netip.Addr) bool {
+	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast ||
+		addr.IsLoopback() && source.IsValid() && !source.IsLoopback()
+}
+
+func (s *Server) listensOn(addr netip.Addr, port uint16) bool {
+	if s.own[netip.AddrPortFrom(addr, port)] {
+		return true
+	}
+	wildcard := netip.IPv4Unspecified()
+	if addr.Is6() {
+		wildcard = netip.IPv6Unspecified()
+	}
+	return addr.IsLoopback() && s.own[netip.AddrPortFrom(wildcard, port)]
+}
+
+// numeric gives a URI's host as an address, if it is one.
+func numeric(u sip.URI) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
+	return addr.Unmap(), err == nil
+}
+
+// connectTime is how long a NOTIFY waits for a connection.
+const connectTime = 10 * time.Second
+
+var (
+	errForbidden = errors.New("sipserver: NOTIFY must not be sent there")
+	errNoWay     = errors.New("sipserver: no way to the watcher")
+)
+
+// hop is the URI a NOTIFY goes to next: the first route, else the target
+// (RFC 3261 §8.1.2).
+func (d *dialog) hop() (sip.URI, error) {
+	routes, target := d.part(partRoutes), d.part(partTarget)
+	for route := range sip.SplitList(routes) {
+		a, err := sip.ParseAddress(route)
+		if err != nil {
+			return sip.URI{}, err
+		}
+		return a.Parsed()
+	}
+	return sip.ParseURI(target)
+}
+
+// connect finds a way to the next hop (RFC 3263 §4) and remembers it. over
+// asks for a protocol other than the URI's own; 0 leaves the choice.
+func (d *dialog) connect(ctx context.Context, over transport.Protocol) (transport.Flow, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	uri, err := d.hop()
+	if err != nil {
+		return transport.Flow{}, err
+	}
+	targets, err := d.server.locator.Locate(ctx, uri)
+	if err != nil {
+		return transport.Flow{}, err
+	}
+	err = errNoWay
+	for _, t := range targets {
+		var f transport.Flow
+		if f, err = d.server.reach(ctx, t, over); err == nil {
+			return f, nil
+		}
+	}
+	return transport.Flow{}, fmt.Errorf("connect to %s: %w", uri, err)
+}
+
+func (s *Server) reach(ctx context.Context, t transport.Target, over transport.Protocol) (transport.Flow, error) {
+	if over != 0 {
+		t.Protocol = over
+	}
+	if s.forbidden(t.Addr.Addr(), netip.Addr{}) || s.listensOn(t.Addr.Addr(), t.Addr.Port()) {
+		return transport.Flow{}, errForbidden
+	}
+	if s.network.Unreachable(t.Protocol, t.Addr) {
+		return transport.Flow{}, errNoWay
+	}
+	return s.network.Connect(ctx, t.Protocol, t.Addr, t.ServerName)
+}

@@ -1,0 +1,270 @@
+package sipserver
+
+import (
+	"slices"
+	"strings"
+
+	"vigie/event"
+	"vigie/sip"
+	"vigie/sip/transport"
+)
+
+// subscribe handles SUBSCRIBE (RFC 6665 §4.2.1): a new subscription, or one
+// that goes on in its dialog.
+func (x *exchange) subscribe() error {
+	if x.req.To.Tag() != "" {
+		return x.resubscribe()
+	}
+	who, err := x.identify()
+	if err != nil {
+		return err
+	}
+	aor, entity, err := x.target()
+	if err != nil {
+		return err
+	}
+	if err := x.required(); err != nil {
+		return err
+	}
+	ev, pkg, err := x.event()
+	if err != nil {
+		return err
+	}
+	target, err := x.contact()
+	if err != nil {
+		return err
+	}
+	form, err := x.accept(pkg)
+	if err != nil {
+		return err
+	}
+	form.Entity = entity
+	if err := x.noBody(); err != nil {
+		return err
+	}
+	d, err := x.newDialog(who, ev, target, entity)
+	if err != nil {
+		return err
+	}
+	return x.begin(d, event.Subscribe{
+		Resource: event.Resource{Package: pkg.Name(), URI: aor},
+		Watcher:  who,
+		Expires:  x.expires(),
+		Form:     form,
+	})
+}
+
+// begin asks for the subscription and answers. The NOTIFY that the engine
+// sends at once is held until the 200 is on its way (EVT-10).
+func (x *exchange) begin(d *dialog, q event.Subscribe) error {
+	x.server.dialogs.add(d)
+	subscription, err := x.server.Events.Subscribe(x, q, d)
+	if err != nil {
+		x.server.dialogs.remove(d)
+		return err
+	}
+	d.stored()
+	r := sip.NewResponse(x.req, 200, "", d.parts.at(partLocalTag))
+	for route := range x.req.Rows(sip.HeaderRecordRoute) { // RFC 3261 §12.1.1
+		r.Add(sip.HeaderRecordRoute, route)
+	}
+	r.Add(sip.HeaderContact, d.parts.at(partContact))
+	r.Add(sip.HeaderExpires, seconds(subscription.Expires()))
+	r.Add(sip.HeaderAllowEvents, x.server.allowEvents())
+	if x.server.ServerHeader != "" {
+		r.Add(sip.HeaderServer, x.server.ServerHeader)
+	}
+	x.send(r)
+	d.release()
+	return nil
+}
+
+// resubscribe refreshes or ends a subscription in its dialog
+// (RFC 6665 §4.2.1.4).
+func (x *exchange) resubscribe() error {
+	who, err := x.identify()
+	if err != nil {
+		return err
+	}
+	if err := x.required(); err != nil {
+		return err
+	}
+	d := x.server.dialogs.find(x.req.CallID, x.req.To.Tag(), x.req.From.Tag())
+	if d == nil {
+		return refuse(481, "Subscription does not exist")
+	}
+	if who.URI.String() != d.part(partWatcher) { // RFC 6665 §6.5
+		return refuse(403, "The dialog belongs to somebody else")
+	}
+	ev, pkg, err := x.event()
+	if err != nil {
+		return err
+	}
+	if eventField(ev) != d.part(partEvent) { // RFC 7621 §2
+		return refuse(403, "Dialog sharing is not supported")
+	}
+	target, err := x.newTarget()
+	if err != nil {
+		return err
+	}
+	form, err := x.accept(pkg)
+	if err != nil {
+		return err
+	}
+	if err := x.noBody(); err != nil {
+		return err
+	}
+	return x.refresh(d, target, form)
+}
+
+// refresh follows a checked SUBSCRIBE in the dialog. What it changes in the
+// dialog is undone when the engine refuses (DLG-08).
+func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
+	form.Entity = d.part(partEntity)
+	undo, err := d.advance(x.req.CSeq.Number, target, x.tx.Flow, x.direct())
+	if err != nil {
+		return err
+	}
+	subscription := d.current()
+	if subscription == nil {
+		undo()
+		return event.ErrGone
+	}
+	granted, err := subscription.Refresh(x, event.Refresh{Expires: x.expires(), Form: form})
+	if err != nil {
+		undo()
+		d.release()
+		return err
+	}
+	d.stored()
+	r := x.response(200)
+	r.Add(sip.HeaderContact, d.part(partContact))
+	r.Add(sip.HeaderExpires, seconds(granted))
+	x.send(r)
+	d.release()
+	return nil
+}
+
+// contact gives the remote target: exactly one sip or sips Contact
+// (RFC 3261 §8.1.1.8).
+func (x *exchange) contact() (string, error) {
+	n, value := 0, ""
+	for value = range x.req.Values(sip.HeaderContact) {
+		n++
+	}
+	if n != 1 {
+		return "", refuse(400, "SUBSCRIBE needs exactly one Contact")
+	}
+	a, err := sip.ParseAddress(value)
+	if err != nil {
+		return "", refuse(400, phrase(err.Error()))
+	}
+	u, err := a.Parsed()
+	if err != nil || !u.IsSIP() {
+		return "", refuse(400, "Contact is not a sip or sips URI")
+	}
+	return a.URI, x.server.suspicious(u, x.tx.Flow.Remote.Addr())
+}
+
+// newTarget is the Contact of a SUBSCRIBE within a dialog, which may leave it
+// out; "" then.
+func (x *exchange) newTarget() (string, error) {
+	if x.req.Count(sip.HeaderContact) == 0 {
+		return "", nil
+	}
+	return x.contact()
+}
+
+// accept negotiates the body of notifications by the Accept of this SUBSCRIBE
+// (RFC 6665 §4.1.2.1); without one the package's default holds.
+func (x *exchange) accept(pkg event.Package) (event.Form, error) {
+	types := pkg.NotifyTypes()
+	if x.req.Count(sip.HeaderAccept) == 0 {
+		return event.Form{Type: types[0]}, nil
+	}
+	accept, err := sip.ParseAccept(x.req.Values(sip.HeaderAccept))
+	if err != nil {
+		return event.Form{}, refuse(400, phrase(err.Error()))
+	}
+	best, ok := accept.Best(types...)
+	if !ok {
+		return event.Form{}, refuse(406, "").with(sip.HeaderAccept, strings.Join(types, ", "))
+	}
+	i := slices.Index(types, best)
+	if i < 0 {
+		return event.Form{Type: best}, nil
+	}
+	return event.Form{Type: types[i]}, nil
+}
+
+// noBody refuses bodies: no package takes one in SUBSCRIBE.
+func (x *exchange) noBody() error {
+	if len(x.req.Body) == 0 {
+		return nil
+	}
+	return refuse(415, "SUBSCRIBE bodies are not understood").with(sip.HeaderAccept, "")
+}
+
+// direct says whether the request came straight from the device: one Via.
+func (x *exchange) direct() bool {
+	n := 0
+	for range x.req.Values(sip.HeaderVia) {
+		n++
+	}
+	return n == 1
+}
+
+// newDialog makes the dialog that a 2xx will establish.
+func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity string) (*dialog, error) {
+	var routes strings.Builder
+	for route := range x.req.Values(sip.HeaderRecordRoute) {
+		if routes.Len() > 0 {
+			routes.WriteString(", ")
+		}
+		routes.WriteString(route)
+	}
+	p, err := makeParts([partCount]string{
+		partCallID:    x.req.CallID,
+		partLocalTag:  sip.NewTag(),
+		partRemoteTag: x.req.From.Tag(),
+		partLocal:     x.req.To.URI,
+		partRemote:    x.req.From.URI,
+		partTarget:    target,
+		partRoutes:    routes.String(),
+		partContact:   contactField(x.tx.Flow, strings.HasPrefix(x.req.RequestURI, "sips:")),
+		partEvent:     eventField(ev),
+		partEntity:    entity,
+		partWatcher:   who.URI.String(),
+	})
+	if err != nil {
+		return nil, refuse(400, phrase(err.Error()))
+	}
+	d := &dialog{server: x.server, parts: p, direct: x.direct(), remoteCSeq: x.req.CSeq.Number, answering: true}
+	if d.direct {
+		d.flow = x.tx.Flow
+	}
+	return d, nil
+}
+
+// contactField is our Contact towards a watcher: the endpoint it reached us
+// by, with its transport and port.
+func contactField(f transport.Flow, secure bool) string {
+	e := f.Endpoint()
+	scheme, param := "sip:", ""
+	switch {
+	case secure && f.Protocol.Secure():
+		scheme = "sips:"
+	case f.Protocol != transport.UDP:
+		param = ";transport=" + f.Protocol.Scheme()
+	}
+	return "<" + scheme + e.HostPort() + param + ">"
+}
+
+// eventField repeats the package and id of a subscription and nothing else
+// (RFC 6665 §3.2.1).
+func eventField(ev sip.Event) string {
+	if ev.ID == "" {
+		return strings.Clone(ev.Package)
+	}
+	return ev.Package + ";id=" + ev.ID
+}
