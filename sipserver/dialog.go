@@ -21,6 +21,7 @@ type dialog struct {
 	subscription event.Subscription // known from the first notification on
 	flow         transport.Flow     // the way NOTIFYs take; dead or zero: look for one
 	direct       bool               // the SUBSCRIBE came straight from the watcher
+	noStream     bool               // the watcher takes no TCP connection
 	remoteCSeq   uint32
 	localCSeq    uint32
 	reserved     uint32 // the store says: no NOTIFY above this was sent
@@ -135,7 +136,7 @@ func (d *dialog) advance(cseq uint32, target string, f transport.Flow, direct bo
 	if direct {
 		d.flow, d.direct = f, true
 	}
-	d.answering = true
+	d.answering, d.noStream = true, false
 	return func() {
 		d.mu.Lock()
 		d.parts, d.flow, d.direct = parts, flow, was

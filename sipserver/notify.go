@@ -16,6 +16,10 @@ import (
 // (RFC 3261 §18.1.1); the path's MTU counts as unknown.
 const largest = 1300
 
+// switchTime is how long a large NOTIFY waits for a TCP connection before it
+// goes by UDP after all.
+const switchTime = 2 * time.Second
+
 // Notify implements event.Watcher.
 func (d *dialog) Notify(s event.Subscription, n event.Notification) {
 	d.mu.Lock()
@@ -94,7 +98,7 @@ func (d *dialog) route(out transaction.Outgoing) {
 	switch {
 	case !out.Flow.Alive():
 		d.server.background.Go(func() { d.sendAnew(out, size) })
-	case out.Flow.Protocol == transport.UDP && size > largest && !d.streamRefused(out.Flow):
+	case out.Flow.Protocol == transport.UDP && size > largest && !d.streamless():
 		d.server.background.Go(func() { d.sendOverStream(out) })
 	default:
 		d.dispatch(out)
@@ -119,22 +123,27 @@ func (d *dialog) sendAnew(out transaction.Outgoing, size int) {
 	d.flow = flow
 	d.mu.Unlock()
 	out.Flow = flow
-	if flow.Protocol == transport.UDP && size > largest && !d.streamRefused(flow) {
+	if flow.Protocol == transport.UDP && size > largest && !d.streamless() {
 		d.sendOverStream(out)
 		return
 	}
 	d.dispatch(out)
 }
 
-// streamRefused says that a TCP connection to the peer of a UDP flow was
-// refused lately; then large requests stay with UDP (RFC 3261 §18.1.1).
-func (d *dialog) streamRefused(f transport.Flow) bool {
-	return d.server.network.Unreachable(transport.TCP, f.Remote)
+// streamless says that the watcher did not take a TCP connection; then large
+// requests stay with UDP (RFC 3261 §18.1.1). The next SUBSCRIBE lets us try
+// again.
+func (d *dialog) streamless() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.noStream
 }
 
 // sendOverStream sends over TCP, and over UDP when the peer does not take TCP.
 func (d *dialog) sendOverStream(out transaction.Outgoing) {
-	stream, err := d.connect(d.server.stop, transport.TCP)
+	ctx, cancel := context.WithTimeout(d.server.stop, switchTime)
+	defer cancel()
+	stream, err := d.connect(ctx, transport.TCP)
 	if err == nil {
 		over := out
 		over.Flow = stream
@@ -143,6 +152,9 @@ func (d *dialog) sendOverStream(out transaction.Outgoing) {
 		}
 	}
 	d.server.Logger.Debug("large NOTIFY stays with UDP", "peer", out.Flow.Remote, "err", err)
+	d.mu.Lock()
+	d.noStream = true
+	d.mu.Unlock()
 	d.dispatch(out)
 }
 
