@@ -1,10 +1,13 @@
 package interop
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -35,6 +38,11 @@ func TestMain(m *testing.M) {
 	if err := os.MkdirAll(buildDir, 0o700); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		// These tests wait far more than they compute.
+		_ = flag.Set("test.parallel", "12")
 	}
 	code := m.Run()
 	_ = os.RemoveAll(buildDir)

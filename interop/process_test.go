@@ -164,15 +164,16 @@ func program(t testing.TB, name, pkg string) string {
 // system's ephemeral ports.
 var lastPort = func() *atomic.Uint32 {
 	var n atomic.Uint32
-	n.Store(uint32(os.Getpid() % 500 * 20))
+	n.Store(uint32(os.Getpid() % 500 * 24))
 	return &n
 }()
 
-// freePort returns a port that is free on host for both UDP and TCP.
+// freePort returns a port that is free on host for both UDP and TCP. The ports
+// after it stay unused, because SIPp opens some that it is not told.
 func freePort(t testing.TB, host string) int {
 	t.Helper()
 	for range 2000 {
-		port := 20000 + int(lastPort.Add(1)%10000)
+		port := 20000 + int(lastPort.Add(6)%12000)
 		addr := net.JoinHostPort(host, fmt.Sprint(port))
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -186,7 +187,7 @@ func freePort(t testing.TB, host string) int {
 		_ = c.Close()
 		return port
 	}
-	t.Fatal("no free port between 20000 and 30000")
+	t.Fatal("no free port between 20000 and 32000")
 	return 0
 }
 

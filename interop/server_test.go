@@ -13,7 +13,7 @@ import (
 )
 
 // password of every account the tests make.
-const password = "correct horse"
+const password = "open-sesame"
 
 // setup says in what a test's server differs from the usual one: a server for
 // example.com on UDP and TCP that asks for no password, shows everybody of the
