@@ -32,10 +32,10 @@ type connection struct {
 	spoken atomic.Bool  // a whole message, or a keep-alive, came or went
 
 	mu      sync.Mutex
-	idle    sync.Cond   // writing became false
-	queue   net.Buffers // heads and bodies in order
-	queued  int         // bytes, counting what is being written
-	writing bool        // the writer runs
+	idle    sync.Cond // writing became false
+	queue   []outgoing
+	queued  int  // bytes, counting what is being written
+	writing bool // the writer runs
 }
 
 func (t *Transport) newConnection(l *listener, p Protocol, raw net.Conn) *connection {

@@ -58,11 +58,11 @@ type Transport struct {
 	mu          sync.Mutex // taken before a connection's
 	serving     bool
 	closing     bool
-	streams     map[streamKey]*connection   // the newest open one per peer
-	connections map[*connection]struct{}    // all
-	sources     map[netip.Addr]int          // accepted connections by source
-	dialing     map[dialKey]*dialing        // connections being opened
-	refused     map[Protocol]time.Time      // when a refusal was last logged
+	streams     map[streamKey]*connection // the newest open one per peer
+	connections map[*connection]struct{}  // all
+	sources     map[netip.Addr]int        // accepted connections by source
+	dialing     map[dialKey]*dialing      // connections being opened
+	refused     map[Protocol]time.Time    // when a refusal was last logged
 }
 
 type streamKey struct {
