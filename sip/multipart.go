@@ -64,12 +64,14 @@ func nextDelimiter(b, delimiter []byte) (before, rest []byte, last bool) {
 			continue
 		}
 		after := b[at:]
-		if bytes.HasPrefix(after, []byte("--")) {
-			return beforeLineEnd(b[:start]), []byte{}, true
-		}
 		line, following, ended := bytes.Cut(after, []byte("\n"))
-		if ended && len(bytes.Trim(line, " \t\r")) == 0 {
-			return beforeLineEnd(b[:start]), following[:len(following):len(following)], false
+		switch string(bytes.Trim(line, " \t\r")) {
+		case "--":
+			return beforeLineEnd(b[:start]), []byte{}, true
+		case "":
+			if ended {
+				return beforeLineEnd(b[:start]), b[len(b)-len(following):], false
+			}
 		}
 	}
 }
@@ -90,13 +92,16 @@ func parsePart(content []byte) (part Part, bad syntaxError) {
 		return part, "part has no blank line after its header fields"
 	}
 	part.Body = body
+	if bad = loneReturn(string(head)); bad != "" {
+		return part, bad
+	}
 	for rest := string(head); rest != ""; {
 		var row string
 		if row, rest, bad = nextRow(rest); bad != "" {
 			return part, bad
 		}
-		h, bad := splitRow(row)
-		if bad != "" {
+		var h Header
+		if bad = h.read(row); bad != "" {
 			return part, bad
 		}
 		part.Headers = append(part.Headers, h)

@@ -73,29 +73,36 @@ func cutTo(s string, c byte) string {
 // checkParams holds header parameters against the grammar (generic-param,
 // RFC 3261 §25.1), blanks allowed where the grammar has SEMI and EQUAL.
 func checkParams(s string) syntaxError {
+	_, bad := scanParams(s, "")
+	return bad
+}
+
+// scanParams is checkParams that notes the value of one parameter on its way.
+func scanParams(s, wanted string) (value string, bad syntaxError) {
 	for i := skipBlanks(s, 0); i < len(s); i = skipBlanks(s, i) {
 		if s[i] != ';' {
-			return syntaxErrorf("unexpected %s where a parameter should start", excerpt(s[i:]))
+			return value, syntaxErrorf("unexpected %s where a parameter should start", excerpt(s[i:]))
 		}
 		start := skipBlanks(s, i+1)
 		i = span(s, start, classToken)
 		if i == start {
-			return emptyParam(s[i:])
+			return value, emptyParam(s[i:])
 		}
-		i = skipBlanks(s, i)
-		if i == len(s) || s[i] != '=' {
+		name := s[start:i]
+		if i = skipBlanks(s, i); i == len(s) || s[i] != '=' {
 			continue
 		}
-		i = skipBlanks(s, i+1)
-		if i == len(s) || s[i] != '"' {
-			i = span(s, i, classValue)
-			continue
+		start = skipBlanks(s, i+1)
+		if start == len(s) || s[start] != '"' {
+			i = span(s, start, classValue)
+		} else if i = quotedEnd(s, start); i < 0 {
+			return value, "quoted string is not closed"
 		}
-		if i = quotedEnd(s, i); i < 0 {
-			return "quoted string is not closed"
+		if len(name) == len(wanted) && equalFold(name, wanted) {
+			value, wanted = s[start:i], ""
 		}
 	}
-	return ""
+	return value, ""
 }
 
 func emptyParam(rest string) syntaxError {

@@ -52,10 +52,10 @@ func (l Limits) ParseFramed(data []byte) (*Message, error) { return l.parse(data
 
 func (l Limits) parse(data []byte, framed bool) (*Message, error) {
 	p := parser{m: new(Message), limits: l.withDefaults(), length: -1}
-	head, body := p.cutHead(data)
-	p.readHead(string(head))
+	data = skipLineEnds(data)
+	used := p.readHead(string(p.cutHead(data)))
 	p.checkRequired()
-	p.takeBody(body, framed)
+	p.takeBody(data[used:], framed)
 	if p.reason != "" {
 		return p.m, p.refusal()
 	}
@@ -94,28 +94,38 @@ func (p *parser) refusal() *ParseError {
 	}
 }
 
-// cutHead parts the head, with the CRLF of its last row, from what follows the
-// blank line. CRLFs ahead of the start line are skipped (RFC 3261 §7.5).
-func (p *parser) cutHead(data []byte) (head, body []byte) {
+// skipLineEnds skips CRLFs ahead of the start line (RFC 3261 §7.5).
+func skipLineEnds(data []byte) []byte {
 	for len(data) >= 2 && data[0] == '\r' && data[1] == '\n' {
 		data = data[2:]
 	}
-	end := bytes.Index(data, []byte("\r\n\r\n"))
-	if end < 0 {
-		head = data
-	} else {
-		head, body = data[:end+2], data[end+4:]
-	}
-	if len(head) > p.limits.HeaderBytes {
-		p.fail(513, "header fields are too large")
-		head = head[:p.limits.HeaderBytes]
-	} else if end < 0 {
-		p.fail(400, "no blank line after the header fields")
-	}
-	return head, body
+	return data
 }
 
-func (p *parser) readHead(head string) {
+// cutHead gives the head, blank line included. What ends with a blank line and
+// is short enough is taken whole, since hardly any body looks like that;
+// readHead stops at the first blank line in any case.
+func (p *parser) cutHead(data []byte) (head []byte) {
+	most := p.limits.HeaderBytes
+	if len(data) <= most && bytes.HasSuffix(data, []byte(blankLine)) {
+		return data
+	}
+	end := headEnd(data)
+	if end >= 0 {
+		data = data[:end+len(blankLine)]
+	}
+	if len(data) > most {
+		p.fail(513, "header fields are too large")
+		return data[:most]
+	}
+	if end < 0 {
+		p.fail(400, "no blank line after the header fields")
+	}
+	return data
+}
+
+// readHead reads up to the blank line and tells how many bytes that was.
+func (p *parser) readHead(head string) (used int) {
 	start, rest, bad := nextLine(head)
 	p.readStart(start)
 	if bad != "" {
@@ -131,12 +141,29 @@ func (p *parser) readHead(head string) {
 		if row, rest, bad = nextRow(rest); bad != "" {
 			p.fail(400, string(bad))
 		}
-		h, bad := splitRow(row)
-		if bad != "" {
-			p.fail(400, string(bad))
-			continue
+		if row == "" {
+			break
 		}
-		p.m.Headers = append(p.m.Headers, h)
+		p.readRow(row)
+	}
+	used = len(head) - len(rest)
+	if bad = loneReturn(head[:used]); bad != "" {
+		p.fail(400, string(bad))
+	}
+	return used
+}
+
+// readRow adds a row to the message, in place.
+func (p *parser) readRow(row string) {
+	n := len(p.m.Headers)
+	p.m.Headers = append(p.m.Headers, Header{})
+	h := &p.m.Headers[n]
+	if bad := h.read(row); bad != "" {
+		p.fail(400, string(bad))
+		p.m.Headers = p.m.Headers[:n]
+		return
+	}
+	if h.ID != HeaderUnknown && h.ID <= HeaderContact {
 		p.readHeader(h)
 	}
 }
@@ -212,10 +239,7 @@ func (p *parser) readStatusLine(line string) {
 }
 
 // readHeader reads the fields that every message needs.
-func (p *parser) readHeader(h Header) {
-	if h.ID == HeaderUnknown || h.ID > HeaderContact {
-		return
-	}
+func (p *parser) readHeader(h *Header) {
 	if h.ID <= HeaderMaxForwards && h.ID != HeaderVia && p.seen[h.ID] {
 		p.fail(400, "more than one "+h.ID.String())
 		return
@@ -258,7 +282,7 @@ func (p *parser) readVia(row string) {
 	}
 }
 
-func (p *parser) readAddress(a *Address, h Header) {
+func (p *parser) readAddress(a *Address, h *Header) {
 	read, bad := parseAddress(h.Value)
 	if bad != "" {
 		p.failIn(h.ID, bad)

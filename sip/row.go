@@ -1,10 +1,20 @@
 package sip
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
+
+const blankLine = "\r\n\r\n"
+
+// headEnd finds the blank line after the header rows: the index of the CRLF
+// that ends the last row, or -1.
+func headEnd(data []byte) int { return bytes.Index(data, []byte(blankLine)) }
 
 // nextRow cuts the first header row off head, folded lines joined by one blank
 // (RFC 3261 §7.3.1). Each line must end with CRLF, and neither CR nor LF may stand
-// elsewhere: two readers who disagree on where a line ends are an attack.
+// elsewhere: two readers who disagree on where a line ends are an attack. Callers
+// ask loneReturn once for the whole head.
 func nextRow(head string) (row, rest string, bad syntaxError) {
 	row, rest, bad = nextLine(head)
 	if rest == "" || !isBlank(rest[0]) {
@@ -36,18 +46,22 @@ func nextLine(s string) (line, rest string, bad syntaxError) {
 	if end == 0 || line[end-1] != '\r' {
 		return line, rest, "line is not ended by CRLF"
 	}
-	line = line[:end-1]
-	if strings.IndexByte(line, '\r') >= 0 {
-		return line, rest, "carriage return within a line"
-	}
-	return line, rest, ""
+	return line[:end-1], rest, ""
 }
 
-// splitRow parts a header row at its colon.
-func splitRow(row string) (h Header, bad syntaxError) {
+// loneReturn finds a CR without its LF in a head each of whose LFs has its CR.
+func loneReturn(head string) syntaxError {
+	if strings.Count(head, "\r") != strings.Count(head, "\n") {
+		return "carriage return within a line"
+	}
+	return ""
+}
+
+// read fills h from a row by parting it at its colon.
+func (h *Header) read(row string) syntaxError {
 	colon := strings.IndexByte(row, ':')
 	if colon < 0 {
-		return h, syntaxErrorf("header row %s has no colon", excerpt(row))
+		return syntaxErrorf("header row %s has no colon", excerpt(row))
 	}
 	end := colon
 	for end > 0 && isBlank(row[end-1]) {
@@ -56,7 +70,7 @@ func splitRow(row string) (h Header, bad syntaxError) {
 	h.Name, h.Value = row[:end], trim(row[colon+1:])
 	h.ID = HeaderByName(h.Name)
 	if h.ID == HeaderUnknown && !IsToken(h.Name) {
-		return h, syntaxErrorf("header name %s is no token", excerpt(h.Name))
+		return syntaxErrorf("header name %s is no token", excerpt(h.Name))
 	}
-	return h, ""
+	return ""
 }

@@ -1,7 +1,6 @@
 package sip
 
 import (
-	"bytes"
 	"strings"
 	"unsafe"
 )
@@ -19,7 +18,7 @@ func SplitStream(buf []byte, max int) (skip, n int, err error) {
 		skip += 2
 	}
 	rest := buf[skip:]
-	end := bytes.Index(rest, []byte("\r\n\r\n"))
+	end := headEnd(rest)
 	if end < 0 {
 		if len(rest) > max {
 			return skip, 0, lostFraming(rest, 513, "message is too large")
@@ -46,6 +45,9 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 	text := unsafe.String(unsafe.SliceData(head), len(head))
 	_, rest, bad := nextLine(text)
 	length = -1
+	if bad == "" {
+		bad = loneReturn(text)
+	}
 	for bad == "" && rest != "" {
 		var row string
 		if row, rest, bad = nextRow(rest); bad != "" {
@@ -76,8 +78,7 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 // head for an answer.
 func lostFraming(head []byte, status int, reason syntaxError) *ParseError {
 	p := parser{m: new(Message), limits: Limits{}.withDefaults(), length: -1}
-	head, _ = p.cutHead(head)
-	p.readHead(string(head))
+	p.readHead(string(p.cutHead(head)))
 	p.checkRequired()
 	p.status, p.reason = status, string(reason)
 	return p.refusal()

@@ -105,9 +105,12 @@ func checkEscapes(s string) syntaxError {
 // checkAbsolute makes sure of a scheme, something after it, and no character
 // that would end a URI in a header.
 func checkAbsolute(s string) syntaxError {
-	colon := strings.IndexByte(s, ':')
-	if colon < 1 || !isScheme(s[:colon]) {
-		return syntaxErrorf("%s has no URI scheme", excerpt(s))
+	colon := 3
+	if len(s) < 4 || s[:4] != "sip:" {
+		colon = strings.IndexByte(s, ':')
+		if colon < 1 || !isScheme(s[:colon]) {
+			return syntaxErrorf("%s has no URI scheme", excerpt(s))
+		}
 	}
 	if colon+1 == len(s) {
 		return syntaxErrorf("nothing follows %s", excerpt(s))

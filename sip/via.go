@@ -32,8 +32,8 @@ func parseVia(s string) (v Via, bad syntaxError) {
 		return v, bad
 	}
 	v.Host, v.Port, v.Params = host, port, Params(s[end:])
-	v.Branch, _ = v.Params.Get("branch")
-	return v, checkParams(s[end:])
+	v.Branch, bad = scanParams(s[end:], "branch")
+	return v, bad
 }
 
 // viaProtocol reads "SIP/2.0/UDP " with blanks allowed around the slashes.
@@ -91,7 +91,7 @@ func hostPort(s string, i int) (next int, host string, port uint16, bad syntaxEr
 	if bad != "" {
 		return 0, "", 0, bad
 	}
-	host = strings.ToLower(s[i:end])
+	host = lowerHost(s[i:end])
 	next = skipBlanks(s, end)
 	if next == len(s) || s[next] != ':' {
 		return end, host, 0, ""
@@ -138,4 +138,14 @@ func (v Via) AppendTo(b []byte) []byte {
 		b = strconv.AppendUint(append(b, ':'), uint64(v.Port), 10)
 	}
 	return append(b, v.Params...)
+}
+
+// lowerHost is strings.ToLower that is quick with what is lower case already.
+func lowerHost(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' {
+			return strings.ToLower(s)
+		}
+	}
+	return s
 }
