@@ -29,6 +29,9 @@ func readChallenge(value string) (challenge, bool) {
 		}
 		p[strings.ToLower(strings.TrimSpace(name))] = strings.TrimSpace(v)
 	}
+	if p["algorithm"] == "" {
+		p["algorithm"] = "MD5" // RFC 7616 §3.3
+	}
 	return challenge{p["realm"], p["nonce"], p["opaque"], p["algorithm"], p["qop"], p["stale"]}, true
 }
 

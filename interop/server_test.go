@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// password of every account the tests make.
+// password of every account the tests make; SIPp scenarios hold it too.
 const password = "open-sesame"
 
 // setup says in what a test's server differs from the usual one: a server for
