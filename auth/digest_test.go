@@ -1,0 +1,746 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	peer "github.com/icholy/digest"
+
+	"vigie/auth"
+	"vigie/store"
+)
+
+const realm = "example.com"
+
+var (
+	secret = []byte("0123456789abcdef0123456789abcdef")
+	home   = netip.MustParseAddr("192.0.2.1")
+)
+
+// directory knows alice and bob by their passwords "wonderland" and "builder".
+func directory(t testing.TB) store.Directory {
+	t.Helper()
+	d := store.NewMemoryDirectory()
+	for user, password := range map[string]string{"alice": "wonderland", "bob": "builder"} {
+		err := d.PutAccount(context.Background(), store.Account{
+			AOR: "sip:" + user + "@" + realm, Username: user, Realm: realm,
+			Digests: auth.HashPassword(user, realm, password),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func verifier(t testing.TB, o auth.DigestOptions) *auth.Digest {
+	t.Helper()
+	if o.Accounts == nil {
+		o.Accounts = auth.NewAccounts(directory(t), 0).ByUser
+	}
+	o.Secret = secret
+	d, err := auth.NewDigest(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func rows(r ...string) iter.Seq[string] { return slices.Values(r) }
+
+// client answers challenges as the independent client does.
+type client struct {
+	user, password string
+	method, uri    string
+	body           string
+}
+
+var alice = client{user: "alice", password: "wonderland", method: "PUBLISH", uri: "sip:alice@example.com"}
+
+func (c client) answer(t testing.TB, challenge string, count int) string {
+	t.Helper()
+	parsed, err := peer.ParseChallenge(challenge)
+	if err != nil {
+		t.Fatalf("the client does not understand %q: %v", challenge, err)
+	}
+	return c.answerParsed(t, parsed, count)
+}
+
+func (c client) answerParsed(t testing.TB, challenge *peer.Challenge, count int) string {
+	t.Helper()
+	credentials, err := peer.Digest(challenge, peer.Options{
+		Method: c.method, URI: c.uri, Count: count, Username: c.user, Password: c.password,
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(c.body)), nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return credentials.String()
+}
+
+// try sends one row of credentials for alice's PUBLISH.
+func try(d *auth.Digest, row ...string) error {
+	_, err := d.Verify(context.Background(), auth.Request{
+		Realm: realm, Method: "PUBLISH", Rows: rows(row...), Source: home,
+	})
+	return err
+}
+
+func TestAlgorithms(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	challenges := d.Challenges(realm, false)
+	order := auth.Algorithms()
+	if len(challenges) != len(order) {
+		t.Fatalf("%d challenges, want one for each of %v", len(challenges), order)
+	}
+	for i, algorithm := range order {
+		t.Run("AUT-03/"+algorithm, func(t *testing.T) {
+			if want := "algorithm=" + algorithm; !strings.Contains(challenges[i]+",", want+",") {
+				t.Errorf("challenge %d is %q, want %s", i, challenges[i], want)
+			}
+			account, err := d.Verify(context.Background(), auth.Request{
+				Realm: realm, Method: "PUBLISH", Rows: rows(alice.answer(t, challenges[i], i+1)),
+			})
+			if err != nil || account.AOR != "sip:alice@example.com" {
+				t.Errorf("right password: account %q, %v", account.AOR, err)
+			}
+			wrong := alice
+			wrong.password = "wonderworld"
+			if err := try(d, wrong.answer(t, challenges[i], 1)); !errors.Is(err, auth.ErrRejected) {
+				t.Errorf("wrong password: %v, want ErrRejected", err)
+			}
+			other := alice
+			other.method = "SUBSCRIBE"
+			if err := try(d, other.answer(t, challenges[i], 1)); !errors.Is(err, auth.ErrRejected) {
+				t.Errorf("made for another method: %v, want ErrRejected", err)
+			}
+		})
+	}
+	t.Run("AUT-03/MD5-off", func(t *testing.T) {
+		off := verifier(t, auth.DigestOptions{Algorithms: []string{"SHA-256"}})
+		if got := off.Challenges(realm, false); len(got) != 1 || !strings.Contains(got[0], "SHA-256") {
+			t.Errorf("challenges %q, want SHA-256 alone", got)
+		}
+		for _, c := range challenges {
+			if strings.Contains(c, "MD5") {
+				if err := try(off, alice.answer(t, c, 9)); !errors.Is(err, auth.ErrNoCredentials) {
+					t.Errorf("MD5 although off: %v, want ErrNoCredentials", err)
+				}
+			}
+		}
+	})
+}
+
+// The RFC's nonces are not ours: a right digest over one is stale, a wrong one
+// rejected, which tells whether the arithmetic agrees with the RFC's.
+func TestExamplesOfRFC7616(t *testing.T) {
+	examples := []struct {
+		name, user, password, realm, row string
+	}{
+		{"3.9.1-MD5", "Mufasa", "Circle of Life", "http-auth@example.org", `Digest username="Mufasa",
+			realm="http-auth@example.org", uri="/dir/index.html", algorithm=MD5,
+			nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001,
+			cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth,
+			response="8ca523f5e9506fed4657c9700eebdbec", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"`},
+		{"3.9.1-SHA-256", "Mufasa", "Circle of Life", "http-auth@example.org", `Digest username="Mufasa",
+			realm="http-auth@example.org", uri="/dir/index.html", algorithm=SHA-256,
+			nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", nc=00000001,
+			cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ", qop=auth,
+			response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",
+			opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"`},
+		// As printed, the response of §3.9.2 was made by cutting SHA-512 short; this
+		// is the one by SHA-512/256, the algorithm that §6.1 registers.
+		{"3.9.2-SHA-512-256", "J\u00e4s\u00f8n Doe", "Secret, or not?", "api@example.org", `Digest
+			username*=UTF-8''J%C3%A4s%C3%B8n%20Doe, realm="api@example.org", uri="/doe.json",
+			algorithm=SHA-512-256, nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", nc=00000001,
+			cnonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v", qop=auth,
+			response="3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5",
+			opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS", userhash=false`},
+	}
+	for _, e := range examples {
+		t.Run(e.name, func(t *testing.T) {
+			for password, want := range map[string]error{e.password: auth.ErrStale, "something else": auth.ErrRejected} {
+				d := verifier(t, auth.DigestOptions{Accounts: func(_ context.Context, realm, user string) (store.Account, error) {
+					if realm != e.realm || user != e.user {
+						return store.Account{}, store.ErrNotFound
+					}
+					return store.Account{Username: user, Digests: auth.HashPassword(user, realm, password)}, nil
+				}})
+				row := strings.Join(strings.Fields(e.row), " ")
+				_, err := d.Verify(context.Background(), auth.Request{Realm: e.realm, Method: "GET", Rows: rows(row)})
+				if !errors.Is(err, want) {
+					t.Errorf("with password %q: %v, want %v", password, err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestChallenge(t *testing.T) {
+	for _, authInt := range []bool{false, true} {
+		d := verifier(t, auth.DigestOptions{OfferAuthInt: authInt})
+		for _, c := range d.Challenges(`a "quoted" realm`, true) {
+			t.Run("AUT-06/quoting", func(t *testing.T) {
+				for _, want := range []string{`Digest realm="a \"quoted\" realm", nonce="`, `", algorithm=`, `, stale=true`} {
+					if !strings.Contains(c, want) {
+						t.Errorf("challenge %s lacks %s", c, want)
+					}
+				}
+				if strings.Contains(c, `algorithm="`) || strings.Contains(c, `stale="`) {
+					t.Errorf("challenge %s quotes a token", c)
+				}
+			})
+			t.Run("AUT-04/qop-in-every-challenge", func(t *testing.T) {
+				want := `qop="auth"`
+				if authInt {
+					want = `qop="auth,auth-int"`
+				}
+				if !strings.Contains(c, want) {
+					t.Errorf("challenge %s lacks %s", c, want)
+				}
+			})
+			t.Run("AUT-02/no-Basic", func(t *testing.T) {
+				if !strings.HasPrefix(c, "Digest ") {
+					t.Errorf("challenge %s is not by digest", c)
+				}
+			})
+		}
+		if c := d.Challenges(realm, false)[0]; strings.Contains(c, "stale") {
+			t.Errorf("challenge %s says stale without cause", c)
+		}
+	}
+	t.Run("AUT-07/nonces-differ", func(t *testing.T) {
+		d := verifier(t, auth.DigestOptions{})
+		if a, b := d.Challenges(realm, false), d.Challenges(realm, false); a[0] == b[0] {
+			t.Errorf("the same challenge twice: %s", a[0])
+		}
+	})
+	t.Run("SEC-02/challenge-is-small", func(t *testing.T) {
+		size := 0
+		for _, c := range verifier(t, auth.DigestOptions{}).Challenges(realm, false) {
+			size += len("WWW-Authenticate: \r\n") + len(c)
+		}
+		if size > 500 {
+			t.Errorf("three challenges take %d octets, want at most 500", size)
+		}
+	})
+}
+
+// challenge gives the SHA-256 challenge as the client reads it.
+func challenge(t testing.TB, d *auth.Digest) *peer.Challenge {
+	t.Helper()
+	for _, row := range d.Challenges(realm, false) {
+		if c, err := peer.ParseChallenge(row); err == nil && c.Algorithm == "SHA-256" {
+			return c
+		}
+	}
+	t.Fatal("no SHA-256 challenge")
+	return nil
+}
+
+func TestNoQop(t *testing.T) {
+	for _, allow := range []bool{false, true} {
+		t.Run(fmt.Sprintf("AUT-04/legacy-allowed=%v", allow), func(t *testing.T) {
+			d := verifier(t, auth.DigestOptions{AllowNoQop: allow})
+			c := challenge(t, d)
+			c.QOP = nil
+			row := alice.answerParsed(t, c, 1)
+			if strings.Contains(row, "qop") {
+				t.Fatalf("the client used qop: %s", row)
+			}
+			err := try(d, row)
+			if !allow {
+				if !errors.Is(err, auth.ErrNoCredentials) {
+					t.Errorf("%v, want ErrNoCredentials", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Errorf("first use: %v", err)
+			}
+			if err := try(d, row); !errors.Is(err, auth.ErrReplay) {
+				t.Errorf("second use of the nonce: %v, want ErrReplay", err)
+			}
+		})
+	}
+}
+
+func TestAuthInt(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{OfferAuthInt: true})
+	c := challenge(t, d)
+	c.QOP = []string{"auth-int"}
+	verify := func(sent, received string, count int) error {
+		who := alice
+		who.body = sent
+		_, err := d.Verify(context.Background(), auth.Request{
+			Realm: realm, Method: "PUBLISH", Rows: rows(who.answerParsed(t, c, count)), Body: []byte(received),
+		})
+		return err
+	}
+	t.Run("AUT-05/body", func(t *testing.T) {
+		if err := verify("<presence/>", "<presence/>", 1); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("AUT-05/no-body", func(t *testing.T) {
+		if err := verify("", "", 2); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("AUT-05/changed-body", func(t *testing.T) {
+		if err := verify("<presence/>", "<presence />", 3); !errors.Is(err, auth.ErrRejected) {
+			t.Errorf("%v, want ErrRejected", err)
+		}
+	})
+	t.Run("AUT-04/auth-int-not-offered", func(t *testing.T) {
+		plain := verifier(t, auth.DigestOptions{})
+		err := try(plain, alice.answerParsed(t, c, 4))
+		if _, ok := errors.AsType[*auth.CredentialsError](err); !ok {
+			t.Errorf("%v, want a CredentialsError", err)
+		}
+	})
+}
+
+func TestNonceLifetime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := verifier(t, auth.DigestOptions{NonceLifetime: time.Minute})
+		c := challenge(t, d)
+		time.Sleep(time.Minute - time.Millisecond)
+		if err := try(d, alice.answerParsed(t, c, 1)); err != nil {
+			t.Errorf("within the lifetime: %v", err)
+		}
+		time.Sleep(time.Millisecond)
+		// AUT-07: stale is said only to who knows the password.
+		if err := try(d, alice.answerParsed(t, c, 2)); !errors.Is(err, auth.ErrStale) || !auth.Stale(err) {
+			t.Errorf("AUT-07/expired: %v, want ErrStale", err)
+		}
+		wrong := alice
+		wrong.password = "guess"
+		if err := try(d, wrong.answerParsed(t, c, 3)); !errors.Is(err, auth.ErrRejected) || auth.Stale(err) {
+			t.Errorf("AUT-07/expired-and-wrong: %v, want ErrRejected", err)
+		}
+	})
+}
+
+func TestForgedNonce(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	own := challenge(t, d)
+	foreign := *own
+	foreign.Realm = "other.example"
+	others := []string{
+		strings.Repeat("A", len(own.Nonce)),                    // forged
+		own.Nonce[:len(own.Nonce)-1],                           // cut
+		own.Nonce + "A",                                        // longer
+		"!" + own.Nonce[1:],                                    // no base64
+		challenge(t, otherSecret(t)).Nonce,                     // of another server
+		strings.ToUpper(own.Nonce[:20]) + own.Nonce[20:],       // changed time
+		own.Nonce[:len(own.Nonce)-2] + "__",                    // changed MAC
+		nonceOfRealm(t, d, "other.example"),                    // of another tenant
+		"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v=======",  // anything
+		strings.Repeat("x", 1000),                              // long
+		"\u00e9\u00e8" + strings.Repeat("A", len(own.Nonce)-4), // not even ASCII
+	}
+	for i, nonce := range others {
+		t.Run(fmt.Sprintf("AUT-07/unforgeable-%d", i), func(t *testing.T) {
+			c := *own
+			c.Nonce = nonce
+			if err := try(d, alice.answerParsed(t, &c, 1)); !errors.Is(err, auth.ErrStale) {
+				t.Errorf("nonce %q: %v, want ErrStale", nonce, err)
+			}
+		})
+	}
+	if err := try(d, alice.answerParsed(t, own, 1)); err != nil {
+		t.Errorf("the unchanged nonce: %v", err)
+	}
+}
+
+func otherSecret(t *testing.T) *auth.Digest {
+	d, err := auth.NewDigest(auth.DigestOptions{
+		Secret:   bytes.Repeat([]byte("x"), 32),
+		Accounts: auth.NewAccounts(directory(t), 0).ByUser,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func nonceOfRealm(t *testing.T, d *auth.Digest, realm string) string {
+	c, err := peer.ParseChallenge(d.Challenges(realm, false)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Nonce
+}
+
+func TestReplay(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	c := challenge(t, d)
+	steps := []struct {
+		name  string
+		count int
+		want  error
+	}{
+		{"AUT-08/first", 1, nil},
+		{"SEC-13/used-count-refused", 1, auth.ErrReplay},
+		{"AUT-08/gap", 5, nil},
+		{"AUT-08/out-of-order", 3, nil},
+		{"AUT-08/out-of-order-once", 3, auth.ErrReplay},
+		{"AUT-08/out-of-order-other", 4, nil},
+		{"AUT-08/still-known", 5, auth.ErrReplay},
+		{"AUT-08/jump", 68, nil},
+		{"AUT-08/edge-of-window", 5, auth.ErrReplay},
+		{"AUT-08/unused-in-window", 6, nil},
+		{"AUT-08/below-window", 2, auth.ErrReplay},
+		{"AUT-08/far-jump", 1 << 20, nil},
+		{"AUT-08/left-behind", 69, auth.ErrReplay},
+	}
+	for _, s := range steps {
+		t.Run(s.name, func(t *testing.T) {
+			if err := try(d, alice.answerParsed(t, c, s.count)); !errors.Is(err, s.want) {
+				t.Errorf("count %d: %v, want %v", s.count, err, s.want)
+			}
+		})
+	}
+	t.Run("AUT-08/replay-is-challenged-as-stale", func(t *testing.T) {
+		if !auth.Stale(auth.ErrReplay) {
+			t.Error("a replay is not challenged with stale=true")
+		}
+	})
+	t.Run("AUT-08/failures-use-nothing-up", func(t *testing.T) {
+		c := challenge(t, d)
+		wrong := alice
+		wrong.password = "guess"
+		if err := try(d, wrong.answerParsed(t, c, 1)); !errors.Is(err, auth.ErrRejected) {
+			t.Fatal(err)
+		}
+		if err := try(d, alice.answerParsed(t, c, 1)); err != nil {
+			t.Errorf("the count that a wrong password used: %v", err)
+		}
+	})
+	t.Run("AUT-09/another-address", func(t *testing.T) {
+		_, err := d.Verify(context.Background(), auth.Request{
+			Realm: realm, Method: "PUBLISH", Rows: rows(alice.answerParsed(t, challenge(t, d), 1)),
+			Source: netip.MustParseAddr("2001:db8::7"),
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A full table forgets, but never accepts a count twice.
+func TestReplayTableIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := verifier(t, auth.DigestOptions{MaxNonces: 64})
+		type used struct {
+			challenge *peer.Challenge
+			row       string
+		}
+		var all []used
+		for range 500 {
+			c := challenge(t, d)
+			row := alice.answerParsed(t, c, 1)
+			err := try(d, row)
+			if err != nil && !errors.Is(err, auth.ErrStale) {
+				t.Fatal(err)
+			}
+			all = append(all, used{c, row})
+			time.Sleep(time.Millisecond)
+		}
+		for i, u := range all {
+			if err := try(d, u.row); !errors.Is(err, auth.ErrReplay) && !errors.Is(err, auth.ErrStale) {
+				t.Fatalf("AUT-08/replay-after-overflow: nonce %d: %v", i, err)
+			}
+		}
+	})
+}
+
+func TestRows(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	good := func() string { return alice.answerParsed(t, challenge(t, d), 1) }
+	edit := func(old, new string) string {
+		row := good()
+		if !strings.Contains(row, old) {
+			t.Fatalf("%s has no %s", row, old)
+		}
+		return strings.Replace(row, old, new, 1)
+	}
+	md5 := func() string {
+		for _, c := range d.Challenges(realm, false) {
+			if strings.Contains(c, "MD5") {
+				return alice.answer(t, strings.Replace(c, ", algorithm=MD5", "", 1), 1)
+			}
+		}
+		return ""
+	}
+	malformed := errors.New("CredentialsError")
+	tests := []struct {
+		name string
+		rows []string
+		want error
+	}{
+		{"AUT-11/none", nil, auth.ErrNoCredentials},
+		{"AUT-11/unknown-scheme", []string{"NoOneKnowsThisScheme opaque-data=here"}, auth.ErrNoCredentials},
+		{"AUT-11/unknown-scheme-odd-syntax", []string{`Strange ,,"`}, auth.ErrNoCredentials},
+		{"AUT-11/wrong-realm", []string{edit(`realm="example.com"`, `realm="other.example"`)}, auth.ErrNoCredentials},
+		{"AUT-11/wrong-realm-skipped", []string{edit(`realm="example.com"`, `realm="other.example"`), good()}, nil},
+		{"AUT-11/unknown-scheme-skipped", []string{"NoOneKnowsThisScheme opaque-data=here", good()}, nil},
+		{"AUT-11/malformed-skipped", []string{edit("nc=00000001", "nc=1"), good()}, nil},
+		{"AUT-02/Basic", []string{"Basic YWxpY2U6d29uZGVybGFuZA=="}, auth.ErrNoCredentials},
+		{"AUT-06/absent-algorithm-is-MD5", []string{md5()}, nil},
+		{"AUT-06/quoted-tokens-tolerated", []string{edit("qop=auth", `qop="auth"`)}, nil},
+		{"AUT-06/unknown-algorithm", []string{edit("algorithm=SHA-256", "algorithm=SHA-3")}, auth.ErrNoCredentials},
+		{"AUT-06/session-variant-not-offered", []string{edit("algorithm=SHA-256", "algorithm=SHA-256-sess")}, auth.ErrNoCredentials},
+		{"AUT-06/upper-case-scheme", []string{edit("Digest ", "DIGEST ")}, nil},
+		{"AUT-10/unquoted-uri", []string{edit(`uri="sip:alice@example.com"`, `uri=sip`)}, malformed},
+		{"AUT-10/hashed-as-sent", []string{edit(`uri="sip:alice@example.com"`, `uri="sip:ALICE@example.com"`)}, auth.ErrRejected},
+		{"AUT-10/no-uri", []string{edit(`uri="sip:alice@example.com", `, "")}, malformed},
+		{"no-user", []string{edit(`username="alice", `, "")}, malformed},
+		{"two-users", []string{edit(`username="alice"`, `username="alice", username*=UTF-8''alice`)}, malformed},
+		{"extended-user", []string{edit(`username="alice"`, `username*=UTF-8''%61lice`)}, nil},
+		{"extended-user-latin", []string{edit(`username="alice"`, `username*=ISO-8859-1''%61lice`)}, malformed},
+		{"short-count", []string{edit("nc=00000001", "nc=1")}, malformed},
+		{"zero-count", []string{edit("nc=00000001", "nc=00000000")}, malformed},
+		{"negative-count", []string{edit("nc=00000001", "nc=-0000001")}, malformed},
+		{"no-grammar", []string{`Digest realm="example.com", username="alice`}, malformed},
+		{"twice", []string{edit("nc=00000001", "nc=00000001, nc=00000001")}, malformed},
+		{"overlong", []string{edit(`username="alice"`, `username="`+strings.Repeat("a", 2000)+`"`)}, malformed},
+		{"not-challenged-yet", []string{`Digest username="alice", realm="example.com", nonce="", uri="sip:example.com", response=""`}, auth.ErrNoCredentials},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			err := try(d, test.rows...)
+			if test.want == malformed {
+				if _, ok := errors.AsType[*auth.CredentialsError](err); !ok {
+					t.Errorf("%v, want a CredentialsError", err)
+				}
+			} else if !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestDigestURI(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	verify := func(uri string) error {
+		who := alice
+		who.uri = uri
+		_, err := d.Verify(context.Background(), auth.Request{
+			Realm: realm, Method: "PUBLISH", Rows: rows(who.answerParsed(t, challenge(t, d), 1)),
+			Serves: func(uri string) bool { return strings.HasSuffix(uri, "@example.com") },
+		})
+		return err
+	}
+	t.Run("AUT-10/may-differ-from-request-uri", func(t *testing.T) {
+		if err := verify("sip:somebody@example.com"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("AUT-10/not-served", func(t *testing.T) {
+		err := verify("sip:alice@elsewhere.example")
+		if _, ok := errors.AsType[*auth.CredentialsError](err); !ok {
+			t.Errorf("%v, want a CredentialsError", err)
+		}
+	})
+}
+
+func TestAnonymous(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	nobody := alice
+	nobody.user, nobody.password = "anonymous", ""
+	t.Run("AUT-13/no-identity", func(t *testing.T) {
+		err := try(d, nobody.answerParsed(t, challenge(t, d), 1))
+		if !errors.Is(err, auth.ErrAnonymous) || !errors.Is(err, auth.ErrNoCredentials) {
+			t.Errorf("%v, want ErrAnonymous", err)
+		}
+	})
+	t.Run("AUT-13/with-password", func(t *testing.T) {
+		nobody := nobody
+		nobody.password = "x"
+		if err := try(d, nobody.answerParsed(t, challenge(t, d), 1)); !errors.Is(err, auth.ErrRejected) {
+			t.Errorf("%v, want ErrRejected", err)
+		}
+	})
+}
+
+func TestUnknownUserLooksLikeWrongPassword(t *testing.T) {
+	outcomes := func(user string) (all []string) {
+		synctest.Test(t, func(t *testing.T) {
+			d := verifier(t, auth.DigestOptions{})
+			who := alice
+			who.user, who.password = user, "guess"
+			for range 30 {
+				err := try(d, who.answerParsed(t, challenge(t, d), 1))
+				all = append(all, err.Error())
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+		return all
+	}
+	known, unknown := outcomes("alice"), outcomes("erin")
+	if !slices.Equal(known, unknown) {
+		t.Errorf("AUT-14/indistinguishable: answers for a known user %q, for an unknown one %q", known, unknown)
+	}
+}
+
+func TestFailuresAreSlowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := verifier(t, auth.DigestOptions{})
+		from := func(who client, source string) error {
+			_, err := d.Verify(context.Background(), auth.Request{
+				Realm: realm, Method: "PUBLISH", Rows: rows(who.answerParsed(t, challenge(t, d), 1)),
+				Source: netip.MustParseAddr(source),
+			})
+			return err
+		}
+		guess := alice
+		guess.password = "guess"
+		if err := from(alice, "192.0.2.1"); err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for ; n < 100; n++ {
+			if err := from(guess, fmt.Sprintf("198.51.100.%d", n)); !errors.Is(err, auth.ErrRejected) {
+				break
+			}
+		}
+		if n != 10 {
+			t.Errorf("AUT-14/slowed-per-user: %d wrong passwords looked at, want 10", n)
+		}
+		err := from(alice, "203.0.113.1")
+		throttled, ok := errors.AsType[*auth.ThrottledError](err)
+		if !ok || throttled.RetryAfter <= 0 || throttled.Seconds() < 1 {
+			t.Fatalf("AUT-14/slowed-per-user: right password from elsewhere: %v, want a ThrottledError", err)
+		}
+		if err := from(alice, "192.0.2.1"); err != nil {
+			t.Errorf("AUT-14/who-proved-it-is-not-locked-out: %v", err)
+		}
+		time.Sleep(throttled.RetryAfter)
+		if err := from(alice, "203.0.113.1"); err != nil {
+			t.Errorf("AUT-14/after-RetryAfter: %v", err)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		d := verifier(t, auth.DigestOptions{})
+		n := 0
+		for ; n < 1000; n++ {
+			guess := alice
+			guess.user, guess.password = fmt.Sprintf("user%d", n), "guess"
+			if err := try(d, guess.answerParsed(t, challenge(t, d), 1)); !errors.Is(err, auth.ErrRejected) {
+				break
+			}
+		}
+		if n != 50 {
+			t.Errorf("AUT-14/slowed-per-source: %d users tried, want 50", n)
+		}
+	})
+}
+
+func TestDirectoryFailure(t *testing.T) {
+	broken := errors.New("disk on fire")
+	d := verifier(t, auth.DigestOptions{Accounts: func(context.Context, string, string) (store.Account, error) {
+		return store.Account{}, broken
+	}})
+	err := try(d, alice.answerParsed(t, challenge(t, d), 1))
+	if !errors.Is(err, broken) || errors.Is(err, auth.ErrRejected) {
+		t.Errorf("%v, want the directory's error", err)
+	}
+}
+
+// SEC-15: neither errors nor printed values show a secret.
+func TestNothingSecretIsPrinted(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	row := alice.answerParsed(t, challenge(t, d), 1)
+	for _, bad := range []string{
+		row, // replayed below
+		strings.Replace(row, "nc=00000001", "nc=x", 1),
+		strings.Replace(row, `cnonce="`, `cnonce="","`, 1),
+		strings.Replace(row, `realm="example.com"`, `realm="example.com`, 1),
+		strings.Replace(row, `response="`, `response="0`, 1),
+		strings.Replace(row, `qop=auth`, `qop=other`, 1),
+	} {
+		try(d, bad)
+		err := try(d, bad)
+		if err == nil {
+			t.Fatalf("accepted twice: %s", bad)
+		}
+		parsed, _ := peer.ParseCredentials(row)
+		for _, secret := range []string{parsed.Response, parsed.Nonce, parsed.Cnonce, "wonderland"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("SEC-15/errors: %q shows %q", err, secret)
+			}
+		}
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	accounts := auth.NewAccounts(directory(t), 0).ByUser
+	for name, o := range map[string]auth.DigestOptions{
+		"no accounts":       {Secret: secret},
+		"short secret":      {Accounts: accounts, Secret: secret[:8]},
+		"unknown algorithm": {Accounts: accounts, Secret: secret, Algorithms: []string{"SHA-1"}},
+		"algorithm twice":   {Accounts: accounts, Secret: secret, Algorithms: []string{"MD5", "md5"}},
+		"brief nonces":      {Accounts: accounts, Secret: secret, NonceLifetime: time.Millisecond},
+	} {
+		if _, err := auth.NewDigest(o); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	d := verifier(f, auth.DigestOptions{AllowNoQop: true, OfferAuthInt: true})
+	wrong := alice
+	wrong.password = "guess"
+	f.Add(wrong.answerParsed(f, challenge(f, d), 1))
+	f.Add(`Digest username*=UTF-8''%41, realm="example.com", uri="x", nonce="y", response="0123456789abcdef0123456789abcdef"`)
+	f.Add(`Digest realm="example.com`)
+	f.Fuzz(func(t *testing.T, row string) {
+		if err := try(d, row); err == nil {
+			t.Errorf("accepted %q", row)
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	for _, algorithm := range auth.Algorithms() {
+		b.Run(algorithm, func(b *testing.B) {
+			d := verifier(b, auth.DigestOptions{Algorithms: []string{algorithm}})
+			c, err := peer.ParseChallenge(d.Challenges(realm, false)[0])
+			if err != nil {
+				b.Fatal(err)
+			}
+			answers := make([]string, b.N)
+			for i := range answers {
+				answers[i] = alice.answerParsed(b, c, i+1)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				if err := try(d, answers[i]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkChallenges(b *testing.B) {
+	d := verifier(b, auth.DigestOptions{})
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Challenges(realm, false)
+	}
+}
