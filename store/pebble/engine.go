@@ -1,0 +1,258 @@
+package pebble
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	cockroach "github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"vigie/store"
+)
+
+// engine is one opened pebble on its guard. A store has one at a time; when it
+// fails it is retired, and only when it is gone another is opened.
+type engine struct {
+	db      *cockroach.DB
+	guard   *guard
+	trouble atomic.Pointer[error] // a background failure that is no failing write
+	users   sync.WaitGroup        // added to under Store.mu while it is the store's engine
+	stop    chan struct{}
+	gone    chan struct{}
+	closing error // what closing gave, once gone
+}
+
+func (e *engine) done() { e.users.Done() }
+
+// Sizes suit one to two million values of 200 to 2000 octets: what is refreshed
+// within minutes mostly dies in the memtable.
+const (
+	memTableSize  = 16 << 20
+	cacheSize     = 16 << 20
+	logSyncStride = 1 << 20
+)
+
+// openEngine opens the directory on a guard of its own.
+func openEngine(dir string, o Options) (e *engine, err error) {
+	// Pebble panics on some kinds of damage.
+	defer func() {
+		if r := recover(); r != nil {
+			e, err = nil, explain(dir, fmt.Errorf("%w: %v", cockroach.ErrCorruption, r))
+		}
+	}()
+	e = &engine{guard: newGuard(o.fs, o.Durability), stop: make(chan struct{}), gone: make(chan struct{})}
+	options := &cockroach.Options{
+		FS:           e.guard,
+		MemTableSize: memTableSize,
+		CacheSize:    cacheSize,
+		// Later formats write into the log how far it has been synced, which
+		// is not true of ours unless durability is fsync.
+		FormatMajorVersion: cockroach.FormatColumnarBlocks,
+		WALBytesPerSync:    logSyncStride,
+		BytesPerSync:       logSyncStride,
+		MaxOpenFiles:       256,
+		Logger:             logger{dir: dir, log: o.Logger, guard: e.guard},
+		EventListener: &cockroach.EventListener{
+			BackgroundError: e.background,
+			DataCorruption:  func(i cockroach.DataCorruptionInfo) { e.damaged(i) },
+		},
+	}
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	options.ApplyCompressionSettings(func() cockroach.DBCompressionSettings { return cockroach.DBCompressionFastest })
+	e.db, err = cockroach.Open(dir, options)
+	if err != nil {
+		return nil, explain(dir, errors.Join(err, e.guard.failure()))
+	}
+	if err := e.guard.failure(); err != nil {
+		e.close()
+		return nil, explain(dir, err)
+	}
+	return e, nil
+}
+
+// background hears of failing flushes and compactions, with pebble's mutex
+// held. Pebble tries again at once; the pause keeps a failing engine from
+// taking a processor until it is retired.
+func (e *engine) background(err error) {
+	if e.guard.failure() == nil {
+		e.trouble.Store(&err)
+	}
+	time.Sleep(failurePause)
+}
+
+// damaged hears of files that do not hold what was written. The rest of the
+// store can still be used; its health says so.
+func (e *engine) damaged(info cockroach.DataCorruptionInfo) {
+	err := fmt.Errorf("%w: %s: %w", cockroach.ErrCorruption, info.Path, info.Details)
+	e.trouble.Store(&err)
+}
+
+const failurePause = 10 * time.Millisecond
+
+// close ends the engine and reports what went wrong.
+func (e *engine) close() error {
+	return errors.Join(e.db.Close(), e.guard.failure())
+}
+
+// apply commits the batch as safely as d says. An error means that nothing of
+// it will be found by another engine.
+func (e *engine) apply(batch *cockroach.Batch, d Durability) error {
+	if batch.Empty() {
+		return batch.Close()
+	}
+	if d == Relaxed {
+		if err := e.guard.failure(); err != nil {
+			return err
+		}
+		if err := e.db.Apply(batch, cockroach.NoSync); err != nil {
+			return err
+		}
+		return batch.Close()
+	}
+	// Apply would take a failing log for the end of the process.
+	if err := e.db.ApplyNoSyncWait(batch, cockroach.Sync); err != nil {
+		return err
+	}
+	if err := errors.Join(batch.SyncWait(), e.guard.logFailure()); err != nil {
+		return err
+	}
+	return batch.Close()
+}
+
+// flushLog writes what relaxed commits left in memory.
+func (e *engine) flushLog() error {
+	batch := e.db.NewBatch()
+	if err := batch.LogData(nil, nil); err != nil {
+		return err
+	}
+	return e.apply(batch, Process)
+}
+
+// reserved reads the last revision that may have been given out.
+func (e *engine) reserved() (uint64, error) {
+	value, closer, err := e.db.Get(reservedKey)
+	if errors.Is(err, cockroach.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer closer.Close()
+	if len(value) != 8 {
+		return 0, fmt.Errorf("%w: the record of revisions has %d octets", cockroach.ErrCorruption, len(value))
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+// reserve writes the last revision that may be given out, to the disk itself.
+func (e *engine) reserve(revision uint64) error {
+	e.guard.force.Store(true)
+	defer e.guard.force.Store(false)
+	batch := e.db.NewBatch()
+	if err := batch.Set(reservedKey, encodeRevision(revision), nil); err != nil {
+		return err
+	}
+	return e.apply(batch, Process)
+}
+
+// revisionOf reads an entry's revision, 0 when there is none. One that no
+// reader sees any more counts as none, unless old ones are asked for.
+func (e *engine) revisionOf(key string, old bool) (uint64, error) {
+	k := make([]byte, 0, 128)
+	value, closer, err := e.db.Get(append(append(k, kindEntry), key...))
+	if errors.Is(err, cockroach.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer closer.Close()
+	entry, err := readEntry(key, value)
+	if err != nil || !old && entry.Purgeable(time.Now()) {
+		return 0, err
+	}
+	return entry.Revision, nil
+}
+
+// working gives the store's engine, opening the directory anew if the last one
+// failed and is gone. The caller holds commitMu and calls done afterwards.
+func (s *Store) working() (*engine, error) {
+	s.mu.Lock()
+	if e := s.engine; e != nil {
+		defer s.mu.Unlock()
+		if err := e.guard.failure(); err != nil {
+			return nil, explain(s.dir, err)
+		}
+		e.users.Add(1)
+		return e, nil
+	}
+	now := time.Now()
+	if s.closed || now.Before(s.retryAt) {
+		defer s.mu.Unlock()
+		return nil, cmp.Or(s.failure, store.ErrClosed)
+	}
+	s.retryAt = now.Add(s.options.retry)
+	s.mu.Unlock()
+	if err := s.open(); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.failure = err
+		return nil, err
+	}
+	s.options.Logger.Info("soft state works again", "dir", s.dir)
+	return s.working()
+}
+
+// reader gives the store's engine without waiting for a commit.
+func (s *Store) reader() (*engine, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, store.ErrClosed
+	}
+	if e := s.engine; e != nil && e.guard.failure() == nil {
+		e.users.Add(1)
+		s.mu.Unlock()
+		return e, nil
+	}
+	s.mu.Unlock()
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	return s.working()
+}
+
+// fail makes sure that the engine is retired after a failing commit, and
+// returns what the callers are told.
+func (s *Store) fail(e *engine, err error) error {
+	e.guard.trip(err)
+	return explain(s.dir, err)
+}
+
+// mind waits for the engine's end, asked for or not, and closes it when its
+// last user is done. It is the engine's one goroutine; Close waits for it.
+func (s *Store) mind(e *engine) {
+	defer close(e.gone)
+	select {
+	case <-e.stop:
+	case <-e.guard.tripped:
+		s.options.Logger.Error("soft state cannot be kept", "err", explain(s.dir, e.guard.failure()))
+		s.metrics.failures.Inc()
+	}
+	// Nobody becomes a user once this lock has been held: the engine has
+	// failed, or the store is closed.
+	s.mu.Lock()
+	s.failure = explain(s.dir, e.guard.failure())
+	s.mu.Unlock()
+	e.users.Wait()
+	e.closing = e.close()
+	s.mu.Lock()
+	s.engine = nil
+	s.mu.Unlock()
+}
