@@ -108,6 +108,9 @@ func checkAbsolute(s string) syntaxError {
 	colon := 3
 	if len(s) < 4 || s[:4] != "sip:" {
 		colon = strings.IndexByte(s, ':')
+		if s != "" && isBlank(s[0]) {
+			return "URI starts with a blank"
+		}
 		if colon < 1 || !isScheme(s[:colon]) {
 			return syntaxErrorf("%s has no URI scheme", excerpt(s))
 		}

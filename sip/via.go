@@ -22,34 +22,31 @@ func ParseVia(s string) (Via, error) {
 }
 
 func parseVia(s string) (v Via, bad syntaxError) {
-	i, transport, bad := viaProtocol(s)
-	if bad != "" {
-		return v, bad
+	i, transport, wrong := viaProtocol(s)
+	if i == 0 {
+		return v, wrong
 	}
-	v.Transport = canonicalTransport(transport)
 	end, host, port, bad := hostPort(s, i)
 	if bad != "" {
 		return v, bad
 	}
+	v.Transport = canonicalTransport(transport)
 	v.Host, v.Port, v.Params = host, port, Params(s[end:])
 	v.Branch, bad = scanParams(s[end:], "branch")
+	if wrong != "" {
+		bad = wrong
+	}
 	return v, bad
 }
 
-// viaProtocol reads "SIP/2.0/UDP " with blanks allowed around the slashes.
+// viaProtocol reads "SIP/2.0/UDP " with blanks allowed around the slashes. Of
+// another version what follows is still read: the 505 must go somewhere.
 func viaProtocol(s string) (next int, transport string, bad syntaxError) {
 	const usual = "SIP/2.0/"
 	i := len(usual)
 	if !strings.HasPrefix(s, usual) {
-		var name, version string
-		if i, name, bad = slashed(s, 0); bad != "" {
+		if i, bad = otherProtocol(s); i == 0 {
 			return 0, "", bad
-		}
-		if i, version, bad = slashed(s, i); bad != "" {
-			return 0, "", bad
-		}
-		if !equalFold(name, "SIP") || version != "2.0" {
-			return 0, "", syntaxErrorf("protocol %s is not SIP/2.0", excerpt(name+"/"+version))
 		}
 	}
 	i = skipBlanks(s, i)
@@ -61,7 +58,22 @@ func viaProtocol(s string) (next int, transport string, bad syntaxError) {
 	if next == end {
 		return 0, "", "no blank between transport and sent-by"
 	}
-	return next, s[i:end], ""
+	return next, s[i:end], bad
+}
+
+func otherProtocol(s string) (next int, bad syntaxError) {
+	i, name, bad := slashed(s, 0)
+	if bad != "" {
+		return 0, bad
+	}
+	i, version, bad := slashed(s, i)
+	if bad != "" {
+		return 0, bad
+	}
+	if !equalFold(name, "SIP") || version != "2.0" {
+		bad = syntaxErrorf("protocol %s is not SIP/2.0", excerpt(name+"/"+version))
+	}
+	return i, bad
 }
 
 // slashed reads a token and the slash after it.
