@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -54,7 +55,12 @@ func (s *subscription) send() {
 	}
 }
 
-func (s *subscription) waiting() bool { return s.force || s.resend || s.want != s.sent }
+func (s *subscription) waiting() bool { return s.force || s.resend || !s.want.same(s.sent) }
+
+// same compares what is told; what changed and changed back is no news.
+func (b *Body) same(o *Body) bool {
+	return b == o || b != nil && o != nil && b.Type == o.Type && bytes.Equal(b.Data, o.Data)
+}
 
 // due is when what waits may go: at once if a SUBSCRIBE asked, else after the
 // throttle's window and the wait that a failure imposed.

@@ -1,9 +1,6 @@
 package event
 
-import (
-	"bytes"
-	"sync"
-)
+import "sync"
 
 // resource is the state of one Resource: what is published for it, who
 // watches it, and what they see. A resource with neither is forgotten.
@@ -121,7 +118,7 @@ func (r *resource) draw(v *view) {
 		r.engine.log.Error("rendering failed, watchers keep the last state", "resource", r.id, "view", v.decision.Key, "err", err)
 		return
 	}
-	if v.body == nil || v.body.Type != body.Type || !bytes.Equal(v.body.Data, body.Data) {
+	if !v.body.same(&body) {
 		v.body, v.since = &body, r.changed
 	}
 }

@@ -24,7 +24,7 @@ type dialog struct {
 	noStream     bool               // the watcher takes no TCP connection
 	remoteCSeq   uint32
 	localCSeq    uint32
-	reserved     uint32 // the store says: no NOTIFY above this was sent
+	reserved     uint32 // the store says: no NOTIFY above this was sent; 0: not stored
 	asked        uint32 // reserved, as last written to a record
 	saving       bool
 	ending       bool                // the NOTIFY that travels is the last

@@ -47,7 +47,7 @@ func (d *dialog) release() {
 // transmit prints the NOTIFY and sends it the way it should take.
 func (d *dialog) transmit(n event.Notification) {
 	d.mu.Lock()
-	if d.localCSeq >= d.reserved && n.State != event.Terminated && d.subscription.Expires() > 0 {
+	if d.reserved > 0 && d.localCSeq >= d.reserved && n.State != event.Terminated {
 		d.waiting = &n
 		d.save()
 		d.mu.Unlock()
@@ -55,7 +55,7 @@ func (d *dialog) transmit(n event.Notification) {
 	}
 	d.localCSeq++
 	d.ending = n.State == event.Terminated
-	if d.reserved-d.localCSeq == reserve/4 {
+	if d.reserved > 0 && d.reserved-d.localCSeq == reserve/4 {
 		d.save()
 	}
 	out := d.print(n)

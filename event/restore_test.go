@@ -1,0 +1,162 @@
+package event
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"vigie/store"
+)
+
+// reopen ends the engine as a crash does, lets time pass, and restores into a
+// new one; ears are found again by their record.
+func (h *house) reopen(pause time.Duration, ears ...*ear) *house {
+	h.t.Helper()
+	synctest.Wait()
+	h.Close()
+	time.Sleep(pause)
+	next := open(h.t, h.store.(*store.Memory).Reopen())
+	err := next.Restore(context.Background(), map[string]Reviver{"ear": func(record []byte) (Watcher, error) {
+		for _, e := range ears {
+			if string(e.record) == string(record) {
+				return e, nil
+			}
+		}
+		return nil, fmt.Errorf("nobody is called %q", record)
+	}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return next
+}
+
+// After a crash publications keep their tags and lifetimes, subscriptions go
+// on, and those who cannot have missed anything hear nothing (EVT-31, SCL-09).
+func TestRestoreQuietly(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		tag := h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 2*time.Hour)
+		time.Sleep(10 * time.Minute)
+		if _, err := h.publish(Publish{Resource: Resource{Package: "words", URI: who("sip:erin@example.com").URI}, Expires: time.Hour, Body: &Body{"text/plain", []byte("x")}}); err != nil {
+			t.Fatal(err) // a later sign of life
+		}
+		bob.take()
+		h = h.reopen(10*time.Minute, bob)
+		bob.expect(t)
+		tag2 := h.say("bye", tag) // the tag lives
+		bob.expect(t, "active 6000s: bye ")
+		if tag2 == tag {
+			t.Error("PUB-16: the tag repeats")
+		}
+		time.Sleep(50 * time.Minute)
+		bob.take()
+		time.Sleep(10 * time.Minute)
+		bob.expect(t, "active 2400s: ") // an hour after "bye" was published
+		time.Sleep(40 * time.Minute)
+		bob.expect(t, "terminated timeout: ")
+	})
+}
+
+// What changed just before the crash may not have been heard: it is told
+// again, and so is the first state of a fresh subscription.
+func TestRestoreTellsWhatMayBeUnheard(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob, carol := &ear{record: []byte("bob")}, &ear{record: []byte("carol")}
+		tag := h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 2*time.Hour)
+		time.Sleep(10 * time.Minute)
+		h.say("bye", tag)
+		h.watch(carol, "sip:carol@example.com", 2*time.Hour)
+		bob.take()
+		carol.take()
+		h = h.reopen(time.Minute, bob, carol)
+		bob.expect(t, "active 6540s: bye ")
+		carol.expect(t, "active 7140s: 1")
+		_ = h
+	})
+}
+
+// A removal just before the crash is told after it.
+func TestRestoreTellsRemoval(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		tag := h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 2*time.Hour)
+		time.Sleep(10 * time.Minute)
+		if _, err := h.publish(Publish{IfMatch: tag, Expires: 0}); err != nil {
+			t.Fatal(err)
+		}
+		bob.take()
+		h.reopen(time.Minute, bob)
+		bob.expect(t, "active 6540s: ")
+	})
+}
+
+// What expires while nobody is there is told at the next start.
+func TestRestoreTellsExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob, carol := &ear{record: []byte("bob")}, &ear{record: []byte("carol")}
+		h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		h.watch(carol, "sip:carol@example.com", 10*time.Minute)
+		bob.take()
+		carol.take()
+		h = h.reopen(65*time.Minute, bob, carol)
+		bob.expect(t, "active 82500s: ")
+		carol.expect(t, "terminated timeout: 0")
+		if n := h.entries(); n != 1 {
+			t.Errorf("the store keeps %d live subscriptions, want bob's", n)
+		}
+	})
+}
+
+// What fell due while the server was alive is not told a second time.
+func TestRestoreDoesNotRepeatExpiry(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		carol := &ear{record: []byte("carol")}
+		h.watch(carol, "sip:carol@example.com", 10*time.Minute)
+		time.Sleep(10 * time.Minute)
+		carol.expect(t, "active 600s: 0", "terminated timeout: 0")
+		time.Sleep(2 * time.Minute) // a sign of life is written, then nothing happens
+		h = h.reopen(time.Hour, carol)
+		carol.take() // within the minute before the sign of life a repetition is possible
+		h = h.reopen(time.Hour, carol)
+		carol.expect(t)
+	})
+}
+
+// A decision that changed over the restart takes effect.
+func TestRestoreDecidesAnew(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		s := h.watch(bob, "sip:bob@example.com", time.Hour)
+		sub := s.(*subscription)
+		sub.identity = who("sip:bob@blocked.example") // the rules have turned against bob
+		if err := s.Save(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		bob.take()
+		h = h.reopen(time.Minute, bob)
+		bob.expect(t, "terminated rejected")
+		if n := h.entries(); n != 0 {
+			t.Errorf("the store keeps %d subscriptions, want none", n)
+		}
+	})
+}
+
+// Damaged entries are left out; the rest lives.
+func TestRestoreSkipsDamage(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		tag := h.say("hello", "")
+		for _, key := range []string{"p words", "p words sip:bob@example.com 1", "s 1", "b"} {
+			if _, err := h.store.Put(context.Background(), key, []byte("junk"), time.Now().Add(time.Hour), store.AnyRevision); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h = h.reopen(time.Minute)
+		h.say("bye", tag)
+	})
+}
