@@ -125,12 +125,18 @@ func (r *resource) draw(v *view) {
 
 // see gives the view of a decision and form, rendered.
 func (r *resource) see(d Decision, f Form) *view {
-	r.compose()
 	v := r.slot(d, f)
+	r.show(v)
+	return v
+}
+
+// show gives what a view shows now.
+func (r *resource) show(v *view) *Body {
+	r.compose()
 	if v.body == nil && r.whole != nil {
 		r.draw(v)
 	}
-	return v
+	return v.body
 }
 
 // slot gives the view of a decision and form, rendered or not, and counts one

@@ -231,8 +231,7 @@ func (s *subscription) end(reason Reason) {
 	}
 	var last *Body
 	if reason == ReasonTimeout && s.view != nil {
-		r.compose()
-		last = s.view.body
+		last = r.show(s.view)
 	}
 	s.over, s.final, s.want = true, reason, last
 	s.silent = s.silent || reason == ""
