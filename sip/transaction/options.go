@@ -57,16 +57,18 @@ func orDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-func (o Options) validate() error {
+// Validate says what is wrong with the options.
+func (o Options) Validate() error {
+	o = o.withDefaults()
 	switch {
 	case o.T1 < 0 || o.T2 < o.T1 || o.T4 < 0:
-		return errors.New("timers must be positive and T2 no less than T1")
+		return errors.New("transaction: timers must be positive and T2 no less than T1")
 	case o.MaxRequests < 0 || o.MaxLingering < 0 || o.MaxInvites < 0:
-		return errors.New("a limit of transactions is negative")
+		return errors.New("transaction: a limit of transactions is negative")
 	case o.RetryAfterMin < 0 || o.RetryAfterMax < o.RetryAfterMin:
-		return errors.New("the bounds of Retry-After are out of order")
+		return errors.New("transaction: the bounds of Retry-After are out of order")
 	case o.Grace < 0:
-		return errors.New("the grace is negative")
+		return errors.New("transaction: the grace is negative")
 	}
 	return nil
 }

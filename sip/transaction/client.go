@@ -1,0 +1,266 @@
+package transaction
+
+import (
+	"errors"
+	"hash/maphash"
+	"math/rand/v2"
+	"strings"
+	"sync"
+
+	"vigie/sip"
+	"vigie/sip/transport"
+)
+
+// ClientUser hears the end of a client transaction.
+type ClientUser interface {
+	// Done is called exactly once: with the final response; or with 408 and
+	// ErrTimeout; or with 503 and the transport's error (RFC 3261 §8.1.3.1), or
+	// ErrClosed when the layer ends. response is nil but in the first case.
+	// It runs on the goroutine that read the response or drives the timers, and
+	// must not block; it may send.
+	Done(status int, response *sip.Message, err error)
+}
+
+// Outgoing is a request to send, printed but for its Via, which the layer
+// supplies with a fresh branch each time (RFC 3261 §8.1.1.7).
+type Outgoing struct {
+	Flow   transport.Flow
+	Method string // not INVITE; the CSeq method a response must carry
+	Start  string // request line with its CRLF
+	Rest   []byte // header rows after Via, Content-Length and the blank line included; not changed afterwards
+	Body   []byte // may be shared; not changed afterwards
+	User   ClientUser
+}
+
+// clientTransaction is one request waiting for its final response.
+type clientTransaction struct {
+	Outgoing
+	branch  uint64
+	head    []byte // printed, for retransmission
+	step    int    // interval of Timer E
+	resend  waiting[clientTransaction]
+	timeout waiting[clientTransaction]
+	// Transactions on one stream, so that they fail with it.
+	before, after *clientTransaction
+}
+
+// clientShard is one part of the client transactions.
+type clientShard struct {
+	index  uint64 // the lowest bits of all branches here
+	mu     sync.Mutex
+	closed bool
+	live   map[uint64]*clientTransaction // by branch; nil once completed, until Timer K
+	flows  map[transport.Flow]*clientTransaction
+	done   absorbing
+
+	resend  []queue[clientTransaction] // Timer E, one queue an interval
+	timeout queue[clientTransaction]   // Timer F
+}
+
+// Send starts a client transaction. It never blocks. After an error nothing
+// was sent and Done is not called.
+func (l *Layer) Send(o Outgoing) error {
+	tx := &clientTransaction{Outgoing: o}
+	tx.resend.owner, tx.timeout.owner = tx, tx
+	s := l.clientFor(o.Flow)
+	if err := l.begin(s, tx); err != nil {
+		return err
+	}
+	err := l.transport.Send(o.Flow, tx.head, o.Body)
+	if err == nil {
+		return nil
+	}
+	l.metrics.sendErrors.Add(1)
+	s.mu.Lock()
+	pending := s.live[tx.branch] == tx
+	if pending {
+		l.end(s, tx)
+	}
+	s.mu.Unlock()
+	if !pending {
+		return nil // the flow's end was quicker and has been told
+	}
+	return err
+}
+
+// clientFor chooses the shard of a new transaction: the same for all of one
+// stream, any for UDP.
+func (l *Layer) clientFor(f transport.Flow) *clientShard {
+	if f.Protocol.Reliable() {
+		return &l.clients[l.flowShard(f)]
+	}
+	return &l.clients[rand.Uint64()%shards]
+}
+
+func (l *Layer) flowShard(f transport.Flow) uint64 {
+	return maphash.Comparable(l.keys.a, f) % shards
+}
+
+// begin prints a transaction and starts its timers.
+func (l *Layer) begin(s *clientShard, tx *clientTransaction) error {
+	reliable := tx.Flow.Protocol.Reliable()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	tx.branch = s.freeBranch()
+	tx.head = printRequest(&tx.Outgoing, tx.branch)
+	s.live[tx.branch] = tx
+	now := l.clock.now()
+	s.timeout.push(&tx.timeout, now+l.giveUpAfter)
+	due := now + l.giveUpAfter
+	if reliable {
+		s.joinFlow(tx)
+	} else {
+		due = now + l.intervals[0]
+		s.resend[0].push(&tx.resend, due)
+	}
+	l.clock.wake(due)
+	l.metrics.clients.Add(1)
+	return nil
+}
+
+// end takes a transaction out of a locked shard.
+func (l *Layer) end(s *clientShard, tx *clientTransaction) {
+	delete(s.live, tx.branch)
+	tx.resend.leave()
+	tx.timeout.leave()
+	if tx.Flow.Protocol.Reliable() {
+		s.leaveFlow(tx)
+	}
+	l.metrics.clients.Add(-1)
+}
+
+// receiveResponse finds the transaction of a response (RFC 3261 §17.1.3). What
+// fits none is dropped.
+func (l *Layer) receiveResponse(m *sip.Message) {
+	branch, ok := parseBranch(m.Via.Branch)
+	if !ok || m.Status < 100 || m.Status > 699 || m.Count(sip.HeaderVia) != 1 {
+		l.metrics.strayResponses.Add(1)
+		return
+	}
+	s := &l.clients[branch%shards]
+	s.mu.Lock()
+	l.forget(s, l.clock.now())
+	tx, known := s.live[branch]
+	switch {
+	case known && tx == nil:
+		s.mu.Unlock()
+		l.metrics.absorbed.Add(1)
+		return
+	case !known || !tx.fits(m):
+		s.mu.Unlock()
+		l.metrics.strayResponses.Add(1)
+		return
+	case m.Status < 200:
+		tx.step = len(l.intervals) - 1 // RFC 3261 §17.1.2.2: T2 from the next Timer E on
+		s.mu.Unlock()
+		return
+	}
+	l.complete(s, tx)
+	s.mu.Unlock()
+	l.tell(tx, m.Status, m, nil)
+}
+
+// fits checks what the branch alone does not prove: the method, and that we
+// are who the response's Via says sent the request (RFC 3261 §18.1.2).
+func (tx *clientTransaction) fits(m *sip.Message) bool {
+	own := tx.Flow.Endpoint()
+	port := m.Via.Port
+	if port == 0 {
+		port = tx.Flow.Protocol.DefaultPort()
+	}
+	return m.CSeq.Method == tx.Method && port == own.Port && strings.EqualFold(m.Via.Host, own.Host)
+}
+
+// complete ends a transaction and, over UDP, remembers it for Timer K.
+func (l *Layer) complete(s *clientShard, tx *clientTransaction) {
+	l.end(s, tx)
+	if tx.Flow.Protocol.Reliable() {
+		return
+	}
+	due := l.clock.now() + int64(l.options.T4)
+	s.live[tx.branch] = nil
+	s.done.add(tx.branch, due)
+	l.clock.wake(due + int64(sweepDelay))
+}
+
+// forget drops completed transactions whose Timer K has fired. Whoever looks
+// for a response calls it first.
+func (l *Layer) forget(s *clientShard, now int64) {
+	for branch, ok := s.done.pop(now); ok; branch, ok = s.done.pop(now) {
+		delete(s.live, branch)
+	}
+}
+
+// tell reports the end of a transaction. No lock is held.
+func (l *Layer) tell(tx *clientTransaction, status int, m *sip.Message, err error) {
+	l.metrics.sent.count(tx.Method, status)
+	if tx.User != nil {
+		tx.User.Done(status, m, err)
+	}
+}
+
+// runClient fires the timers of a shard and says when the next one is due.
+func (l *Layer) runClient(s *clientShard, now int64) int64 {
+	timedOut, resend := l.timedOut[:0], l.resend[:0]
+	s.mu.Lock()
+	l.forget(s, now)
+	for w := s.timeout.pop(now); w != nil; w = s.timeout.pop(now) {
+		l.end(s, w.owner)
+		timedOut = append(timedOut, w.owner)
+	}
+	for i := range s.resend {
+		for w := s.resend[i].pop(now); w != nil; w = s.resend[i].pop(now) {
+			tx := w.owner
+			tx.step = min(tx.step+1, len(s.resend)-1)
+			s.resend[tx.step].push(w, now+l.intervals[tx.step])
+			resend = append(resend, tx)
+		}
+	}
+	next := s.next()
+	s.mu.Unlock()
+	for _, tx := range timedOut {
+		l.metrics.clientTimeouts.Add(1)
+		l.tell(tx, 408, nil, ErrTimeout)
+	}
+	for _, tx := range resend {
+		l.sendAgain(s, tx)
+	}
+	clear(timedOut)
+	clear(resend)
+	l.timedOut, l.resend = timedOut, resend
+	return next
+}
+
+// sendAgain retransmits. A full queue is no failure yet: Timer E comes again.
+func (l *Layer) sendAgain(s *clientShard, tx *clientTransaction) {
+	l.metrics.resent.Add(1)
+	err := l.transport.Send(tx.Flow, tx.head, tx.Body)
+	if err == nil || errors.Is(err, transport.ErrQueueFull) {
+		return
+	}
+	l.metrics.sendErrors.Add(1)
+	s.mu.Lock()
+	pending := s.live[tx.branch] == tx
+	if pending {
+		l.end(s, tx)
+	}
+	s.mu.Unlock()
+	if pending {
+		l.tell(tx, 503, nil, err)
+	}
+}
+
+// next says when the first timer of the shard is due.
+func (s *clientShard) next() int64 {
+	next := s.timeout.due()
+	for i := range s.resend {
+		next = min(next, s.resend[i].due())
+	}
+	if due, ok := s.done.due(); ok {
+		next = min(next, due+int64(sweepDelay))
+	}
+	return next
+}

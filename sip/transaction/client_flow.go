@@ -1,0 +1,107 @@
+package transaction
+
+import "vigie/sip/transport"
+
+// joinFlow adds a transaction to those of its stream. The shard is locked.
+func (s *clientShard) joinFlow(tx *clientTransaction) {
+	tx.after = s.flows[tx.Flow]
+	if tx.after != nil {
+		tx.after.before = tx
+	}
+	s.flows[tx.Flow] = tx
+}
+
+// leaveFlow takes it out again.
+func (s *clientShard) leaveFlow(tx *clientTransaction) {
+	switch {
+	case tx.before != nil:
+		tx.before.after = tx.after
+	case tx.after != nil:
+		s.flows[tx.Flow] = tx.after
+	default:
+		delete(s.flows, tx.Flow)
+	}
+	if tx.after != nil {
+		tx.after.before = tx.before
+	}
+	tx.before, tx.after = nil, nil
+}
+
+// Closed fails the client transactions of a stream that is gone, by 503, and
+// tells the user.
+func (l *Layer) Closed(flow transport.Flow) {
+	s := &l.clients[l.flowShard(flow)]
+	var failed []*clientTransaction
+	s.mu.Lock()
+	for tx := s.flows[flow]; tx != nil; tx = s.flows[flow] {
+		l.end(s, tx)
+		failed = append(failed, tx)
+	}
+	s.mu.Unlock()
+	for _, tx := range failed {
+		l.tell(tx, 503, nil, transport.ErrFlowClosed)
+	}
+	l.user.FlowClosed(flow)
+}
+
+// abandon fails all client transactions; none begins after it.
+func (l *Layer) abandon() {
+	for i := range l.clients {
+		s := &l.clients[i]
+		var failed []*clientTransaction
+		s.mu.Lock()
+		s.closed = true
+		for _, tx := range s.live {
+			if tx != nil {
+				failed = append(failed, tx)
+			}
+		}
+		for _, tx := range failed {
+			l.end(s, tx)
+		}
+		s.mu.Unlock()
+		for _, tx := range failed {
+			l.tell(tx, 503, nil, ErrClosed)
+		}
+	}
+}
+
+// absorbing holds the branches of completed transactions in the order in which
+// Timer K fires: a list of numbers, taken from the front.
+type absorbing struct {
+	entries []absorbed
+	front   int
+}
+
+type absorbed struct {
+	branch uint64
+	due    int64
+}
+
+func (a *absorbing) add(branch uint64, due int64) {
+	if a.front > 64 && a.front > len(a.entries)/2 {
+		n := copy(a.entries, a.entries[a.front:])
+		a.entries, a.front = a.entries[:n], 0
+	}
+	a.entries = append(a.entries, absorbed{branch, due})
+}
+
+// pop takes out the first entry when it is due.
+func (a *absorbing) pop(now int64) (branch uint64, ok bool) {
+	if a.front == len(a.entries) || a.entries[a.front].due > now {
+		return 0, false
+	}
+	branch = a.entries[a.front].branch
+	a.front++
+	if a.front == len(a.entries) {
+		a.entries, a.front = nil, 0
+	}
+	return branch, true
+}
+
+func (a *absorbing) due() (int64, bool) {
+	if a.front == len(a.entries) {
+		return 0, false
+	}
+	return a.entries[a.front].due, true
+}
