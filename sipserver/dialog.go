@@ -38,8 +38,8 @@ type dialog struct {
 // (RFC 3261 §12.2.1.1).
 const reserve = 64
 
-// dialogKind names dialogs among the watchers in the store.
-const dialogKind = "sip"
+// Kind names dialogs among the watchers in the store; Revive is its event.Reviver.
+const Kind = "sip"
 
 // parts are the strings of a dialog, one after the other in one allocation.
 type parts struct {
@@ -145,7 +145,7 @@ func (d *dialog) advance(cseq uint32, target string, f transport.Flow, direct bo
 }
 
 // Kind implements event.Keeper.
-func (d *dialog) Kind() string { return dialogKind }
+func (d *dialog) Kind() string { return Kind }
 
 // Record implements event.Keeper: all that revives the dialog in a later
 // process.
