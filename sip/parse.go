@@ -133,15 +133,15 @@ func (p *parser) readHead(head string) (used int) {
 	}
 	p.m.Headers = p.m.inline[:0]
 	for rest != "" {
-		if len(p.m.Headers) == p.limits.Headers {
-			p.fail(513, "too many header fields")
-			break
-		}
 		var row string
 		if row, rest, bad = nextRow(rest); bad != "" {
 			p.fail(400, string(bad))
 		}
 		if row == "" {
+			break
+		}
+		if len(p.m.Headers) == p.limits.Headers {
+			p.fail(513, "too many header fields")
 			break
 		}
 		p.readRow(row)

@@ -45,9 +45,6 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 	text := unsafe.String(unsafe.SliceData(head), len(head))
 	_, rest, bad := nextLine(text)
 	length = -1
-	if bad == "" {
-		bad = loneReturn(text)
-	}
 	for bad == "" && rest != "" {
 		var row string
 		if row, rest, bad = nextRow(rest); bad != "" {
@@ -67,6 +64,9 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 			return 0, "more than one Content-Length"
 		}
 		length = int(n)
+	}
+	if bad == "" {
+		bad = loneReturn(text)
 	}
 	if bad == "" && length < 0 {
 		bad = "no Content-Length"
