@@ -149,16 +149,21 @@ func TestSlowMessageEndsConnection(t *testing.T) {
 		_, h := start(t, Options{Network: n, Logger: log.logger()}, "tcp://192.0.2.1:5060")
 		c := dial(t, n, "192.0.2.9", "192.0.2.1:5060")
 		began := time.Now()
-		for _, b := range []byte(options(viaTCP, "c1", "")) {
-			if _, err := c.Write([]byte{b}); err != nil {
-				break
+		var slow sync.WaitGroup
+		defer slow.Wait()
+		slow.Go(func() {
+			for _, b := range []byte(options(viaTCP, "c1", "")) {
+				if _, err := c.Write([]byte{b}); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
 			}
-			time.Sleep(time.Second)
-		}
+		})
+		<-h.closed
 		if after := time.Since(began); after != 20*time.Second {
 			t.Errorf("closed after %s, want 20s", after)
 		}
-		if <-h.closed; !strings.Contains(log.String(), "the peer sends a message too slowly") {
+		if !strings.Contains(log.String(), "the peer sends a message too slowly") {
 			t.Errorf("the log does not say why:\n%s", log)
 		}
 	})
