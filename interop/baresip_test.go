@@ -26,41 +26,48 @@ type softphone struct {
 	calls   int
 }
 
-// baresip starts a softphone with user's account, which publishes presence,
-// and one contact, which it watches.
+// baresip starts a softphone that sends to the server.
 func (s *server) baresip(transport, user, contact string) *softphone {
 	s.t.Helper()
-	path := program(s.t, "baresip", "baresip-core")
-	modules := modulePath(s.t)
-	dir := s.t.TempDir()
-	control := net.JoinHostPort("127.0.0.1", fmt.Sprint(freePort(s.t, "127.0.0.1")))
+	return softphoneAt(s.t, s.addr(), transport, user, contact, 0)
+}
+
+// softphoneAt starts a softphone with user's account, which publishes presence,
+// and one contact, which it watches. It registers every interval seconds, not
+// at all with 0.
+func softphoneAt(t testing.TB, addr, transport, user, contact string, interval int) *softphone {
+	t.Helper()
+	path := program(t, "baresip", "baresip-core")
+	modules := modulePath(t)
+	dir := t.TempDir()
+	control := net.JoinHostPort("127.0.0.1", fmt.Sprint(freePort(t, "127.0.0.1")))
 	files := map[string]string{
 		"config": strings.Join([]string{
 			"poll_method epoll",
-			"sip_listen 127.0.0.1:" + fmt.Sprint(freePort(s.t, "127.0.0.1")),
+			"sip_listen 127.0.0.1:" + fmt.Sprint(freePort(t, "127.0.0.1")),
 			"module_path " + modules,
 			"module g711.so", "module_tmp account.so",
 			"module_app contact.so", "module_app menu.so", "module_app presence.so", "module_app ctrl_tcp.so",
 			"ctrl_tcp_listen " + control, "",
 		}, "\n"),
-		"accounts": fmt.Sprintf("<sip:%s@example.com>;auth_user=%[1]s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=0;pubint=600\n",
-			user, password, s.addr(), strings.ToLower(transport)),
+		"accounts": fmt.Sprintf("<sip:%s@example.com>;auth_user=%[1]s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=%d;pubint=600\n",
+			user, password, addr, strings.ToLower(transport), interval),
 		"contacts": fmt.Sprintf("\"%s\" <sip:%[1]s@example.com>;presence=p2p\n", contact),
 		"uuid":     "00000000-0000-4000-8000-000000000000\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 	}
-	p := &softphone{t: s.t, user: user, process: spawn(s.t, "baresip of "+user, exec.Command(path, "-f", dir, "-s"))}
+	p := &softphone{t: t, user: user, process: spawn(t, "baresip of "+user, exec.Command(path, "-f", dir, "-s"))}
 	p.process.says("baresip is ready")
 	conn, err := net.DialTimeout("tcp", control, patience)
 	if err != nil {
-		s.t.Fatalf("baresip's control port: %v", err)
+		t.Fatalf("baresip's control port: %v", err)
 	}
 	p.conn, p.reader = conn, bufio.NewReader(conn)
-	s.t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	return p
 }
 
