@@ -24,6 +24,7 @@ func (s *Server) addAccount(w http.ResponseWriter, r *http.Request, _ caller) er
 	if err != nil {
 		return err
 	}
+	s.Changed()
 	s.log.Info("account added", "account", a.Address, "admin", a.Admin)
 	answer(w, http.StatusCreated, a)
 	return nil
@@ -58,6 +59,7 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, c caller)
 	if err != nil {
 		return err
 	}
+	s.Changed()
 	s.log.Info("account changed", "account", a.Address, "password", change.Password != nil, "admin", a.Admin)
 	answer(w, http.StatusOK, a)
 	return nil
@@ -68,6 +70,7 @@ func (s *Server) removeAccount(w http.ResponseWriter, r *http.Request, _ caller)
 	if err := s.accounts.Remove(r.Context(), address); err != nil {
 		return err
 	}
+	s.Changed()
 	s.log.Info("account removed", "account", address)
 	w.WriteHeader(http.StatusNoContent)
 	return nil

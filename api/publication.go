@@ -116,6 +116,11 @@ func (s *Server) presentity(r *http.Request) (sip.URI, error) {
 	if err != nil {
 		return sip.URI{}, err
 	}
+	if s.Ready != nil {
+		if err := s.Ready(r.Context()); err != nil {
+			return sip.URI{}, &Problem{Status: 503, Code: "not-ready", Detail: "the server is not ready: " + err.Error(), Hint: "try again later"}
+		}
+	}
 	known, err := s.Presentity(r.Context(), aor)
 	if err != nil {
 		return sip.URI{}, fmt.Errorf("look for the presentity %s: %w", aor, err)

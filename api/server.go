@@ -38,6 +38,8 @@ type Options struct {
 
 	// Presentity says whether an address can be published for and watched.
 	Presentity func(ctx context.Context, aor sip.URI) (bool, error)
+	// Changed is called when accounts were changed here; nil: nobody cares.
+	Changed func()
 	// Status describes the server; Counters are added here.
 	Status func() Status
 	// Ready gives the reason why the server should get no traffic, or nil.
@@ -68,6 +70,9 @@ func NewServer(o Options) *Server {
 	}
 	if s.MaxBody == 0 {
 		s.MaxBody = 64 << 10
+	}
+	if s.Changed == nil {
+		s.Changed = func() {}
 	}
 	s.names.seed = maphash.MakeSeed()
 	s.stopping, s.stop = context.WithCancel(context.Background())
