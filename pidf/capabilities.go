@@ -201,7 +201,7 @@ func (s *shape) fits(n xmltree.Node) bool {
 func (s *shape) follows(n xmltree.Node, at, count int) (place int, ok bool) {
 	place = s.child(n)
 	if place < 0 {
-		return len(s.children), s.open && n.Space() != NamespaceCaps && n.Space() != ""
+		return len(s.children), s.open && !isPresence(n.Space()) && n.Space() != ""
 	}
 	if place < at || place == at && count > 0 && !s.children[place].many {
 		return 0, false
@@ -274,9 +274,13 @@ func (s *shape) appendChildren(b []byte, n xmltree.Node) (out []byte, some bool)
 			}
 		}
 	}
-	for c := n.FirstElement(); c.Exists() && s.open; c = c.NextElement() {
-		if c.Space() != NamespaceCaps && c.Space() != "" {
-			b = c.AppendFragment(b)
+	if s.open {
+		var foreign []Element
+		for c := n.FirstElement(); c.Exists(); c = c.NextElement() {
+			foreign = keep(foreign, c, NamespaceCaps)
+		}
+		for i := range foreign {
+			b = append(b, foreign[i].XML...)
 		}
 	}
 	return b, some

@@ -37,9 +37,10 @@ func (e Element) Canonical() string {
 var elementLimits = Limits{Bytes: 1 << 30, Depth: 1 << 20, Elements: 1 << 30, Attributes: 1 << 30}
 
 // keep adds an element that is not read at this place. The schemas have no
-// place for elements of the surrounding namespace or of none, and they check
-// the elements they know wherever those stand, so these are read and printed
-// anew; all others stay as they came.
+// place for elements of the surrounding namespace or of none. Elements of the
+// presence namespaces they check wherever those stand, so these are read and
+// printed anew, and those that no RFC defines stay only if they are plain
+// names. All others stay as they came.
 func keep(to []Element, n xmltree.Node, around string) []Element {
 	space, local := n.Space(), n.Local()
 	if space == "" || space == around || space == Namespace && local == "presence" ||
@@ -47,13 +48,32 @@ func keep(to []Element, n xmltree.Node, around string) []Element {
 		return to
 	}
 	xml, known := misplaced(n)
-	if !known {
+	if !known && (!isPresence(space) || isPlainName(n)) {
 		xml = n.Fragment()
 	}
 	if xml == "" {
 		return to
 	}
 	return append(to, Element{Space: space, Local: local, XML: xml})
+}
+
+func isPresence(space string) bool {
+	switch space {
+	case Namespace, NamespaceDataModel, NamespaceRPID, NamespaceTimed, NamespaceCIPID, NamespaceCaps:
+		return true
+	}
+	return false
+}
+
+// isPlainName says whether an element has neither attributes nor elements
+// inside.
+func isPlainName(n xmltree.Node) bool {
+	for a := range n.Attributes() {
+		if !a.IsDeclaration() {
+			return false
+		}
+	}
+	return !n.FirstElement().Exists()
 }
 
 // misplaced reads an element of a known namespace that stands where it says

@@ -56,12 +56,8 @@ func foreignAttributes(n xmltree.Node) string {
 var ownPrefixes = []string{"rpid", "dm", "c", "ts", "lt", "caps"}
 
 func isForeignAttribute(space string) bool {
-	switch space {
-	case "", xmltree.NamespaceXML, xmltree.NamespaceXMLNS, namespaceInstance, Namespace,
-		NamespaceDataModel, NamespaceRPID, NamespaceTimed, NamespaceCIPID, NamespaceCaps:
-		return false
-	}
-	return true
+	return space != "" && space != xmltree.NamespaceXML && space != xmltree.NamespaceXMLNS &&
+		space != namespaceInstance && !isPresence(space)
 }
 
 // setClass takes the one class label that a segment can have (RFC 4480 §3.3).
