@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -30,8 +29,7 @@ type Resolver struct {
 	servers   []string
 	protocols []Protocol
 	timeout   time.Duration
-	addresses *net.Resolver
-	asked     atomic.Uint32   // queries for addresses, to go round the servers
+	files     *net.Resolver
 	intn      func(n int) int // for weights
 }
 
@@ -48,12 +46,11 @@ func NewResolver(o ResolverOptions) (*Resolver, error) {
 	if len(o.Protocols) == 0 {
 		o.Protocols = []Protocol{UDP, TCP, TLS}
 	}
-	r := &Resolver{protocols: o.Protocols, timeout: o.Timeout, addresses: &net.Resolver{PreferGo: true}, intn: rand.IntN}
+	r := &Resolver{protocols: o.Protocols, timeout: o.Timeout, files: hostsFile(), intn: rand.IntN}
 	for _, s := range o.Servers {
 		r.servers = append(r.servers, s.String())
 	}
 	if len(r.servers) > 0 {
-		r.addresses.Dial = r.dialServer
 		return r, nil
 	}
 	config, err := dns.ClientConfigFromFile("/etc/resolv.conf")
@@ -66,11 +63,11 @@ func NewResolver(o ResolverOptions) (*Resolver, error) {
 	return r, nil
 }
 
-// dialServer makes the library's lookup of addresses ask our servers.
-func (r *Resolver) dialServer(ctx context.Context, network, _ string) (net.Conn, error) {
-	var d net.Dialer
-	next := int(r.asked.Add(1)-1) % len(r.servers)
-	return d.DialContext(ctx, network, r.servers[next])
+// hostsFile is the library's resolver with DNS cut off.
+func hostsFile() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("only the hosts file is read here")
+	}}
 }
 
 // wanted is what a URI says about where to go.
@@ -196,11 +193,13 @@ func (r *Resolver) located(ctx context.Context, w wanted) ([]Target, error) {
 	return r.services(ctx, w, all)
 }
 
-// hosts turns a host name into targets.
+// hosts turns a host name into targets: what the hosts file says, else its A
+// and then its AAAA records.
 func (r *Resolver) hosts(ctx context.Context, w wanted, p Protocol, host string, port uint16) ([]Target, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*r.timeout*time.Duration(max(1, len(r.servers))))
-	defer cancel()
-	addrs, err := r.addresses.LookupNetIP(ctx, "ip", dns.Fqdn(host))
+	addrs, err := r.files.LookupNetIP(ctx, "ip", strings.TrimSuffix(host, "."))
+	if err != nil {
+		addrs, err = r.addresses(ctx, host)
+	}
 	if err != nil {
 		return nil, err
 	}

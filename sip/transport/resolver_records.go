@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -161,6 +163,38 @@ func (r *Resolver) order(records []*dns.SRV) []*dns.SRV {
 		records = slices.Delete(records, chosen, chosen+1)
 	}
 	return ordered
+}
+
+// addresses gives a host's A, then its AAAA records. One of the two questions
+// may fail as long as the other one is answered.
+func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	var addrs []netip.Addr
+	var failed error
+	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
+		answers, err := r.query(ctx, host, kind)
+		if err != nil {
+			failed = err
+		}
+		for _, rr := range answers {
+			var ip net.IP
+			switch rr := rr.(type) {
+			case *dns.A:
+				ip = rr.A
+			case *dns.AAAA:
+				ip = rr.AAAA
+			}
+			if a, ok := netip.AddrFromSlice(ip); ok {
+				addrs = append(addrs, a.Unmap())
+			}
+		}
+	}
+	if len(addrs) > 0 {
+		return addrs, nil
+	}
+	if failed == nil {
+		failed = fmt.Errorf("%s has no address", host)
+	}
+	return nil, failed
 }
 
 // query asks the servers in order until one answers; no such name, and a
