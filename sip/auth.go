@@ -18,6 +18,9 @@ type AuthParam struct {
 	Quoted bool
 }
 
+// maxAuthParams is far above the eleven of RFC 7616 §3.4.
+const maxAuthParams = 32
+
 // ParseAuth reads one row. Schemes it does not know are no error; a name that
 // stands twice is, because two readers might believe different ones.
 func ParseAuth(row string) (Auth, error) {
@@ -35,7 +38,7 @@ func ParseAuth(row string) (Auth, error) {
 		a.Token = rest
 		return a, nil
 	}
-	a.Params = make([]AuthParam, 0, strings.Count(rest, "=")+1)
+	a.Params = make([]AuthParam, 0, min(strings.Count(rest, "=")+1, maxAuthParams))
 	for more := true; more; {
 		var item string
 		if item, rest, more = nextItem(rest); item == "" {
@@ -44,6 +47,9 @@ func ParseAuth(row string) (Auth, error) {
 		p, bad := authParam(item)
 		if bad != "" {
 			return a, bad
+		}
+		if len(a.Params) == maxAuthParams {
+			return a, syntaxError("too many authentication parameters")
 		}
 		if _, twice := a.Get(p.Name); twice {
 			return a, syntaxErrorf("authentication parameter %s stands twice", p.Name)

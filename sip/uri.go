@@ -62,6 +62,10 @@ func parseURI(s string) (u URI, bad syntaxError) {
 	return u, u.tail(rest[end:])
 }
 
+// maxURIParams bounds what comparing two URIs can cost: it looks for each
+// parameter of one in the other.
+const maxURIParams = 64
+
 // tail reads parameters and headers.
 func (u *URI) tail(s string) syntaxError {
 	params := s
@@ -73,6 +77,9 @@ func (u *URI) tail(s string) syntaxError {
 			return "IPv6 address needs brackets"
 		}
 		return syntaxErrorf("unexpected %s after the host", excerpt(params))
+	}
+	if strings.Count(s, ";")+strings.Count(s, "&") > maxURIParams {
+		return "too many URI parameters"
 	}
 	u.Params = Params(params)
 	return checkEscapes(s)

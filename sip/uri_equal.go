@@ -32,6 +32,9 @@ func canonicalHost(host string) string {
 // Equal compares by RFC 3261 §19.1.4. The relation is not transitive: a
 // parameter that only one of two URIs has is ignored, so compare pairwise.
 func (u URI) Equal(o URI) bool {
+	if u == o {
+		return true
+	}
 	if u.Scheme != o.Scheme || u.Port != o.Port {
 		return false
 	}

@@ -1,6 +1,9 @@
 package sip
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestParseURI(t *testing.T) {
 	for _, c := range []struct {
@@ -47,6 +50,7 @@ func TestBadURIs(t *testing.T) {
 		{"", "sip:alice\r\nX: y@example.com", `sip: '\r' in a URI`},
 		{"", "sip:al%zzice@example.com", "sip: percent sign without two hexadecimal digits"},
 		{"", "sip:alice@example.com;a=%4", "sip: percent sign without two hexadecimal digits"},
+		{"SEC-17", "sip:example.com" + strings.Repeat(";a", 65), "sip: too many URI parameters"},
 		{"MSG-20", "sip:alice@ex%61mple.com", "sip: unexpected '%61mple.com' after the host"},
 		{"MSG-29", "sip:2001:db8::10", "sip: IPv6 address '2001:db8::10' needs brackets"},
 		{"MSG-29", "sip:alice@[2001:db8::10", "sip: '[2001:db8::10' is no IPv6 address in brackets"},
@@ -94,6 +98,7 @@ func TestURIEquality(t *testing.T) {
 		{"sip:a@example.com;ttl=1", "sip:a@example.com", false},
 		{"sip:a@example.com;maddr=192.0.2.1", "sip:a@example.com", false},
 		{"sip:a@example.com;method=INVITE", "sip:a@example.com", false},
+		{"sip:example.com;a=1;a=2", "sip:example.com;a=1;a=2", true},
 		{"tel:+15551212", "tel:+15551212", true},
 		{"tel:+15551212", "tel:+15551213", false},
 	} {

@@ -194,6 +194,8 @@ func TestParseAuth(t *testing.T) {
 		{`Digest username="a", username="b"`, "sip: authentication parameter username stands twice"},
 		{`Digest username="a`, "sip: quoted string of username is not closed or followed by something"},
 		{`Digest username="a"b`, "sip: quoted string of username is not closed or followed by something"},
+		{"Digest a=1" + strings.Repeat(",b=1", 32), "sip: authentication parameter b stands twice"},
+		{"Digest a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1,q=1,r=1,s=1,t=1,u=1,v=1,w=1,x=1,y=1,z=1,a1=1,a2=1,a3=1,a4=1,a5=1,a6=1,a7=1", "sip: too many authentication parameters"}, // SEC-17
 		{`Digest username a`, "sip: 'username a' is no authentication parameter"},
 		{`Digest nc=, qop=auth`, "sip: value of nc is no token"},
 		{`Digest nc=a b`, "sip: value of nc is no token"},
