@@ -42,6 +42,13 @@ type server struct {
 func (s *server) addr() string    { return net.JoinHostPort(s.host, fmt.Sprint(s.port)) }
 func (s *server) tlsAddr() string { return net.JoinHostPort(s.host, fmt.Sprint(s.tlsPort)) }
 
+// with is the same server for a subtest, whose failures are its own.
+func (s *server) with(t testing.TB) *server {
+	own := *s
+	own.t = t
+	return &own
+}
+
 // start builds vigie if need be, starts one and waits until it is ready.
 func start(t testing.TB, o setup) *server {
 	t.Helper()

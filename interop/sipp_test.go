@@ -50,6 +50,8 @@ func sippAt(t testing.TB, addr, transport, name string, k keys) *scenario {
 		// Ports SIPp opens for itself; the defaults would meet in parallel runs.
 		"-cp", fmt.Sprint(freePort(t, "127.0.0.1")), "-mp", fmt.Sprint(freePort(t, "127.0.0.1")),
 		"-timeout", "70s", "-timeout_error", "-recv_timeout", "15000", "-default_behaviors", "abortunexp",
+		// A busy machine is no reason to give up.
+		"-watchdog_minor_maxtriggers", "100000", "-watchdog_major_maxtriggers", "10000",
 		"-cid_str", token() + "-%u",
 		"-trace_logs", "-log_file", r.log, "-trace_msg", "-message_file", r.trace, "-trace_err", "-error_file", r.errors,
 	}
