@@ -187,11 +187,16 @@ func appendFlow(b []byte, f transport.Flow, direct bool) []byte {
 
 var errDialogRecord = errors.New("sipserver: a stored dialog is damaged")
 
-// Revive makes a dialog again from its record; it is an event.Reviver.
+// Revive makes a dialog again from its record; it is an event.Reviver. A UDP
+// watcher is reached from the same socket as before; a stream has gone with the
+// process.
 func (s *Server) Revive(record []byte) (event.Watcher, error) {
 	d := &dialog{server: s}
 	if err := d.read(record); err != nil {
 		return nil, err
+	}
+	if d.flow.Protocol == transport.UDP {
+		d.flow = s.network.UDPFlow(d.flow.Local, d.flow.Remote)
 	}
 	s.dialogs.add(d)
 	return d, nil
@@ -228,8 +233,7 @@ func (d *dialog) read(b []byte) error {
 	return nil
 }
 
-// readFlow finds the way again. A UDP watcher is reached from the same socket
-// as before; a stream has gone with the process.
+// readFlow reads which way the dialog had; the flow is not alive yet.
 func (d *dialog) readFlow(b []byte) ([]byte, error) {
 	kind := b[0]
 	d.direct = kind&0x80 != 0
@@ -244,9 +248,7 @@ func (d *dialog) readFlow(b []byte) ([]byte, error) {
 		}
 		b = b[1+int(b[0]):]
 	}
-	if transport.Protocol(kind&0x7f) == transport.UDP {
-		d.flow = d.server.network.UDPFlow(addr[0], addr[1])
-	}
+	d.flow = transport.Flow{Protocol: transport.Protocol(kind & 0x7f), Local: addr[0], Remote: addr[1]}
 	return b, nil
 }
 

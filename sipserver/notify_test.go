@@ -1,0 +1,124 @@
+package sipserver
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"vigie/event"
+	"vigie/sip"
+)
+
+// Which answers to NOTIFY end the subscription (EVT-18), count as silence
+// (EVT-19), or leave it alive (EVT-20): RFC 6665 §4.2.2, RFC 5057 §5.1.
+func TestOutcomes(t *testing.T) {
+	gone := []int{404, 405, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 502, 604}
+	for status := 200; status < 700; status++ {
+		want := event.Failed
+		switch {
+		case status < 300:
+			want = event.Delivered
+		case status == 408:
+			want = event.Silent
+		case slices.Contains(gone, status):
+			want = event.Gone
+		}
+		if got := outcome(status, nil).Result; got != want {
+			t.Errorf("%d gives %v, want %v", status, got, want)
+		}
+	}
+}
+
+func TestOutcomeRetryAfter(t *testing.T) {
+	for value, want := range map[string]time.Duration{
+		"10":                 10 * time.Second,
+		"18000;duration=360": time.Hour, // at most an hour
+		"120 (in a meeting)": 2 * time.Minute,
+		"soon":               0,
+		"":                   0,
+	} {
+		r := &sip.Message{Status: 503}
+		r.Add(sip.HeaderRetryAfter, value)
+		if got := outcome(503, r); got.Result != event.Failed || got.RetryAfter != want {
+			t.Errorf("Retry-After %q gives %v, want %v", value, got, want)
+		}
+	}
+}
+
+// DLG-03: RFC 3261 §12.2.1.1, loose and strict first hops.
+func TestRouting(t *testing.T) {
+	const target = "sip:bob@client"
+	for _, c := range []struct{ routes, request, route string }{
+		{"<sip:p1;lr>, <sip:p2>", target, "<sip:p1;lr>, <sip:p2>"},
+		{"<sip:p1;LR=on>", target, "<sip:p1;LR=on>"},
+		{"<sip:p1>, <sip:p2;lr>", "sip:p1", "<sip:p2;lr>, <sip:bob@client>"},
+		{"<sip:p1>", "sip:p1", "<sip:bob@client>"},
+		{"\"a, b\" <sip:p1;lr>", target, "\"a, b\" <sip:p1;lr>"},
+	} {
+		request, route := routing(target, c.routes)
+		if request != c.request || route != c.route {
+			t.Errorf("%s: got %s with Route %s, want %s with %s", c.routes, request, route, c.request, c.route)
+		}
+	}
+}
+
+func testParts(t testing.TB) parts {
+	t.Helper()
+	p, err := makeParts([partCount]string{
+		partCallID: "call", partLocalTag: "ours", partRemoteTag: "theirs", partLocal: "sip:alice@example.com",
+		partRemote: "sip:bob@example.com", partTarget: "sip:bob@client", partContact: "<sip:server>", partEvent: "presence",
+		partWatcher: "sip:bob@example.com",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestParts(t *testing.T) {
+	p := testParts(t)
+	if got := p.at(partCallID) + " " + p.at(partRoutes) + " " + p.at(partWatcher); got != "call  sip:bob@example.com" {
+		t.Errorf("parts read back as %q", got)
+	}
+	q, err := p.with(partTarget, "sip:elsewhere")
+	if err != nil || q.at(partTarget) != "sip:elsewhere" || q.at(partContact) != "<sip:server>" || p.at(partTarget) != "sip:bob@client" {
+		t.Errorf("changed parts are %+v, %v", q, err)
+	}
+	if _, err := p.with(partTarget, string(make([]byte, 70000))); err == nil {
+		t.Error("parts beyond 65535 bytes must be refused")
+	}
+}
+
+// A dialog comes back from its record with CSeq above all that may have been
+// sent (DLG-04).
+func TestDialogRecord(t *testing.T) {
+	d := &dialog{parts: testParts(t), remoteCSeq: 7, localCSeq: 12, direct: true}
+	got := &dialog{}
+	if err := got.read(d.Record()); err != nil {
+		t.Fatal(err)
+	}
+	if got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct {
+		t.Errorf("came back as %+v", got)
+	}
+}
+
+func FuzzDialogRecord(f *testing.F) {
+	f.Add((&dialog{parts: testParts(f), remoteCSeq: 7}).Record())
+	f.Fuzz(func(t *testing.T, record []byte) {
+		d := &dialog{}
+		if d.read(record) != nil {
+			return
+		}
+		for i := range partCount {
+			_ = d.parts.at(i)
+		}
+	})
+}
+
+// Reason phrases carry what a peer sent without its control characters
+// (SEC-15).
+func TestPhrase(t *testing.T) {
+	if got := phrase("bad\r\nVia: x\x00"); got != "Bad  Via: x " {
+		t.Errorf("got %q", got)
+	}
+}
