@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -156,7 +157,10 @@ func (p *parser) readHead(head string) (used int) {
 // readRow adds a row to the message, in place.
 func (p *parser) readRow(row string) {
 	n := len(p.m.Headers)
-	p.m.Headers = append(p.m.Headers, Header{})
+	if n == cap(p.m.Headers) {
+		p.m.Headers = slices.Grow(p.m.Headers, n)
+	}
+	p.m.Headers = p.m.Headers[:n+1]
 	h := &p.m.Headers[n]
 	if bad := h.read(row); bad != "" {
 		p.fail(400, string(bad))
@@ -264,6 +268,8 @@ func (p *parser) readHeader(h *Header) {
 	p.seen[h.ID] = true
 }
 
+// readVia parses the topmost Via. The hops below are the business of those
+// who get the response; only holes in the list are refused (RFC 4475 §3.1.2.1).
 func (p *parser) readVia(row string) {
 	for more := true; more; {
 		var item string
@@ -274,10 +280,10 @@ func (p *parser) readVia(row string) {
 			p.fail(400, "Via: empty list member")
 			continue
 		}
-		via, bad := parseVia(item)
-		p.failIn(HeaderVia, bad)
 		if top {
-			p.m.Via = via
+			var bad syntaxError
+			p.m.Via, bad = parseVia(item)
+			p.failIn(HeaderVia, bad)
 		}
 	}
 }
