@@ -66,7 +66,7 @@ func (t *Transport) admit(l *listener, raw net.Conn) {
 	c.accepted = true
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	source := c.remote.Addr()
+	source := sourceOf(c.remote.Addr())
 	if t.closing || len(t.connections) >= t.limits.MaxConnections || t.sources[source] >= t.limits.MaxConnectionsPerSource {
 		raw.Close()
 		c.counters.Refused.Add(1)
@@ -79,6 +79,16 @@ func (t *Transport) admit(l *listener, raw net.Conn) {
 	t.running.Go(c.serve)
 }
 
+// sourceOf is what counts as one source: an IPv4 address, or the /64 network of
+// an IPv6 address, all of which one host may use.
+func sourceOf(a netip.Addr) netip.Addr {
+	if a.Is4() {
+		return a
+	}
+	network, _ := a.WithZone("").Prefix(64)
+	return network.Addr()
+}
+
 // logRefusal writes at most one line a minute and protocol: whoever opens
 // thousands of connections shall not fill the disk. t.mu is held.
 func (t *Transport) logRefusal(c *connection) {
@@ -88,7 +98,7 @@ func (t *Transport) logRefusal(c *connection) {
 	}
 	t.refused[c.protocol] = now
 	t.log.Warn("connection refused: too many are open", "protocol", c.protocol.String(), "peer", c.remote,
-		"open", len(t.connections), "from_peer", t.sources[c.remote.Addr()])
+		"open", len(t.connections), "from_peer", t.sources[sourceOf(c.remote.Addr())])
 }
 
 // index makes the connection one that new requests to its peer use.
@@ -108,7 +118,7 @@ func (t *Transport) forget(c *connection) {
 		delete(t.streams, key)
 	}
 	if c.accepted {
-		source := c.remote.Addr()
+		source := sourceOf(c.remote.Addr())
 		if t.sources[source]--; t.sources[source] <= 0 {
 			delete(t.sources, source)
 		}

@@ -68,7 +68,7 @@ func (t *Transport) sendAgain(f Flow, top sip.Via, head, body []byte) error {
 func (t *Transport) recover(f Flow, top sip.Via, head, body []byte) error {
 	ctx, cancel := context.WithTimeout(t.ctx, transactionTime)
 	defer cancel()
-	way, err := t.Connect(ctx, f.Protocol, responseAddr(f, top), "")
+	way, err := t.Connect(ctx, f.Protocol, responseAddr(f, top), top.Host)
 	if err == nil {
 		return t.Send(way, head, body)
 	}

@@ -317,6 +317,21 @@ func TestConnectionLimits(t *testing.T) {
 	})
 }
 
+// One IPv6 host has a whole network of addresses.
+func TestSourcesOfIPv6AreNetworks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := NewMemory()
+		start(t, Options{Network: n, Limits: Limits{MaxConnectionsPerSource: 1}}, "tcp://[2001:db8::1]:5060")
+		dial(t, n, "2001:db8:9::1", "[2001:db8::1]:5060")
+		if after, _ := ends(t, dial(t, n, "2001:db8:9::2", "[2001:db8::1]:5060")); after != 0 {
+			t.Errorf("the second from one network was closed after %s, want at once", after)
+		}
+		if after, _ := ends(t, dial(t, n, "2001:db8:8::1", "[2001:db8::1]:5060")); after == 0 {
+			t.Error("another network is refused")
+		}
+	})
+}
+
 func TestConnect(t *testing.T) {
 	t.Run("TPT-08/one-dial-for-many-and-reuse", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -528,4 +543,44 @@ func TestMemoryDatagramsMayBeLostLateOrDoubled(t *testing.T) {
 			t.Errorf("got %v, want %s", got, want)
 		}
 	})
+}
+
+// MSG-11: whatever comes on a stream, it comes out the same in one piece and
+// byte by byte, and never brings the reader down.
+func FuzzStream(f *testing.F) {
+	f.Add([]byte("\r\n\r\n"+options(viaTCP, "c1", "body")+options(viaTCP, "c2", "")), uint8(5))
+	f.Add([]byte(options(viaTCP, "c1", "")[:100]), uint8(1))
+	f.Add([]byte("\r\n\r"+strings.Replace(options(viaTCP, "c1", ""), "Length: 0", "Length: -1", 1)), uint8(3))
+	f.Fuzz(func(t *testing.T, data []byte, cut uint8) {
+		synctest.Test(t, func(t *testing.T) {
+			whole, pieces := heard(t, data, len(data)), heard(t, data, max(int(cut), 1))
+			if whole != pieces {
+				t.Errorf("in one piece:\n%s\nin pieces of %d:\n%s", whole, cut, pieces)
+			}
+		})
+	})
+}
+
+// heard sends data in pieces and tells what came up and what was answered.
+func heard(t *testing.T, data []byte, size int) string {
+	n := NewMemory()
+	tr, h := start(t, Options{Network: n, Limits: Limits{WriteQueue: 1 << 20}}, "tcp://192.0.2.1:5060")
+	c := dial(t, n, "192.0.2.9", "192.0.2.1:5060")
+	for rest := data; len(rest) > 0; {
+		piece := rest[:min(size, len(rest))]
+		rest = rest[len(piece):]
+		if _, err := c.Write(piece); err != nil {
+			break
+		}
+		synctest.Wait()
+	}
+	tr.Close()
+	close(h.got)
+	var all strings.Builder
+	for got := range h.got {
+		fmt.Fprintf(&all, "%s %q %v\n", got.m.CallID, got.m.Body, got.err)
+	}
+	_, answered := ends(t, c)
+	fmt.Fprintf(&all, "%q\n", answered)
+	return all.String()
 }

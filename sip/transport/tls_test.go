@@ -408,3 +408,23 @@ func TestHandshakeTimeout(t *testing.T) {
 		}
 	})
 }
+
+// TPT-08: a message sent over TLS keeps the connection as one received does.
+func TestIdleTLSConnection(t *testing.T) {
+	ca := newAuthority(t)
+	config := serverConfig(ca.issue(t, named("vigie.example.com")))
+	synctest.Test(t, func(t *testing.T) {
+		n := NewMemory()
+		tr, h := start(t, Options{Network: n, TLS: config, Limits: Limits{IdleTimeout: 40 * time.Second}}, "tls://192.0.2.1:5061")
+		c := tls.Client(dial(t, n, "192.0.2.9", "192.0.2.1:5061"), &tls.Config{InsecureSkipVerify: true})
+		write(t, c, options(viaTLS, "c1", ""))
+		got := <-h.got
+		time.Sleep(35 * time.Second)
+		if err := tr.Send(got.flow, []byte("x"), nil); err != nil {
+			t.Fatal(err)
+		}
+		if after, text := ends(t, c); after != 40*time.Second || text != "x" {
+			t.Errorf("closed after %s and %q, want 40s", after, text)
+		}
+	})
+}

@@ -229,3 +229,23 @@ func TestNoListenerOfThatFamily(t *testing.T) {
 		}
 	})
 }
+
+// A flow noted by an earlier process is found again, if its listener is there.
+func TestUDPFlowIsFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := NewMemory()
+		tr, h := start(t, Options{Network: n}, "udp://0.0.0.0:5060", "tcp://0.0.0.0:5062")
+		p := peer(t, n, "192.0.2.9:6000")
+		sendTo(t, p, ap("192.0.2.77:5060"), options("UDP 192.0.2.9:6000;branch=z9hG4bK1", "c1", ""))
+		got := <-h.got
+		if f := tr.UDPFlow(got.flow.Local, got.flow.Remote); f != got.flow {
+			t.Errorf("got %v, want %v", f, got.flow)
+		}
+		for _, local := range []string{"192.0.2.77:5061", "192.0.2.77:5062", "[2001:db8::1]:5060"} {
+			f := tr.UDPFlow(ap(local), got.flow.Remote)
+			if err := tr.Send(f, []byte("x"), nil); f.Alive() || err != ErrFlowClosed {
+				t.Errorf("%s: alive %v, Send gives %v", local, f.Alive(), err)
+			}
+		}
+	})
+}
