@@ -163,6 +163,17 @@ func (s *server) inspect() {
 			s.t.Errorf("vigie after SIGTERM: %v", err)
 		}
 	}
+	s.readLog()
+}
+
+// crash ends the server as kill -9 does; what the kernel has of it stays.
+func (s *server) crash() {
+	s.process.kill()
+	s.readLog()
+}
+
+// readLog fails the test for what no log of ours may hold.
+func (s *server) readLog() {
 	log := s.process.out.String()
 	for _, bad := range []string{"panic:", "WARNING: DATA RACE", "fatal error:"} {
 		if strings.Contains(log, bad) {

@@ -1,0 +1,363 @@
+package interop
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The crash test: load, kill -9 at a random moment, restart on the same data.
+// Whatever was answered 200 must be there; what was under way may be there or
+// not, wholly. Rows: PUB-15, PUB-16, PUB-19 (of a crash), DLG-04, EVT-31,
+// SCL-09. VIGIE_CRASH_RUNS sets how many times in a row (1).
+func TestCrash(t *testing.T) {
+	t.Parallel()
+	runs := 1
+	if v := os.Getenv("VIGIE_CRASH_RUNS"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatalf("VIGIE_CRASH_RUNS: %v", err)
+		}
+		runs = n
+	}
+	for i := range runs {
+		t.Run(fmt.Sprint(i+1), crash)
+	}
+}
+
+const (
+	publishers = 24
+	watchers   = 6  // each watches every fourth publisher
+	brief      = 3  // lifetime in seconds of what expires while the server is down
+	empty      = "" // the state of who has published nothing
+)
+
+func crash(t *testing.T) {
+	s := start(t, setup{
+		presence: []string{everybody, quick, `notify-interval = "300ms"`},
+		tables:   "\n[storage]\ndurability = \"process\"\n",
+	})
+	begin := time.Now()
+	erin := dial(t, s.addr(), "UDP", "erin")
+	want(t, erin.ask(erin.publish(brief, "", pidf("erin", "open", "brief", ""))), 200)
+	dave := dial(t, s.addr(), "UDP", "dave")
+	ending := dave.subscription("sip:erin@example.com")
+	ending.open(brief)
+	ending.notify()
+
+	stop := make(chan struct{})
+	var load sync.WaitGroup
+	var sources []*source
+	for i := range publishers {
+		p := &source{phone: dial(t, s.addr(), "UDP", fmt.Sprintf("p%d", i)), given: make(map[string]bool)}
+		sources = append(sources, p)
+		load.Go(func() { p.publishUntil(stop) })
+	}
+	var listeners []*listener
+	watching := make(chan struct{})
+	var watch sync.WaitGroup
+	for i := range watchers {
+		l := newListener(dial(t, s.addr(), "UDP", fmt.Sprintf("w%d", i)))
+		l.open("sip:erin@example.com")
+		for j := i % 4; j < publishers; j += 4 {
+			l.open("sip:" + sources[j].phone.user + "@example.com")
+		}
+		listeners = append(listeners, l)
+		watch.Go(func() { l.listenUntil(watching) })
+	}
+	defer watch.Wait()
+	defer close(watching)
+
+	// A random moment, while much is under way.
+	after := 300*time.Millisecond + rand.N(1500*time.Millisecond)
+	<-time.After(after)
+	s.crash()
+	close(stop)
+	load.Wait()
+	total := 0
+	for _, p := range sources {
+		total += len(p.given)
+	}
+	t.Logf("killed after %v; %d PUBLISHes answered", after, total)
+	if total < publishers {
+		t.Errorf("only %d PUBLISHes were answered before the crash: not much of a test", total)
+	}
+	// What is brief ends while nobody is there.
+	<-time.After(time.Until(begin.Add(brief*time.Second + 200*time.Millisecond)))
+	s.run()
+
+	for _, l := range listeners {
+		l.hears(t, sources)
+	}
+	m, ok := ending.awaits(patience)
+	if !ok || !strings.HasPrefix(m.get("Subscription-State"), "terminated") {
+		t.Errorf("EVT-16, SCL-09: the subscription that ended during the outage got %q", m.get("Subscription-State"))
+	}
+	if ok {
+		ending.accept(m)
+	}
+	for _, p := range sources {
+		p.check(t)
+	}
+	for _, l := range listeners {
+		l.check(t)
+	}
+}
+
+// source publishes for one presentity and remembers what it was told.
+type source struct {
+	phone *phone
+	n     int             // documents made
+	tag   string          // of the last 200; "" after a removal
+	state string          // what the last 200 acknowledged
+	given map[string]bool // every tag ever given
+	// What was under way when the server died.
+	pending *message
+	becomes string
+}
+
+// publishUntil creates, modifies, refreshes and removes, one after the other.
+func (p *source) publishUntil(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		m, becomes := p.next()
+		r, ok := p.send(m, stop)
+		if !ok {
+			p.pending, p.becomes = &m, becomes
+			return
+		}
+		if r.status() != 200 {
+			p.phone.t.Errorf("%s: PUBLISH answered %s\n%s", p.phone.user, r.start, indent(m.String()))
+			return
+		}
+		tag := r.get("SIP-ETag")
+		if p.given[tag] {
+			p.phone.t.Errorf("PUB-16: %s was given %s twice", p.phone.user, tag)
+		}
+		p.given[tag] = true
+		p.state, p.tag = becomes, tag
+		if becomes == empty {
+			p.tag = ""
+		}
+	}
+}
+
+// next makes the next request and says what state follows from it.
+func (p *source) next() (message, string) {
+	if p.tag != "" {
+		switch rand.N(8) {
+		case 0:
+			return p.phone.publish(0, p.tag, ""), empty
+		case 1, 2:
+			return p.phone.publish(600, p.tag, ""), p.state
+		}
+	}
+	p.n++
+	note := fmt.Sprintf("n%d", p.n)
+	return p.phone.publish(600, p.tag, pidf(p.phone.user, "open", note, "")), note
+}
+
+// send asks and repeats until the answer comes or the load stops; an answer
+// that was on its way when the server died counts.
+func (p *source) send(m message, stop <-chan struct{}) (message, bool) {
+	p.phone.send(m)
+	for {
+		if r, ok := p.phone.response(m, 500*time.Millisecond); ok {
+			return r, true
+		}
+		select {
+		case <-stop:
+			return message{}, false
+		default:
+			p.phone.send(m)
+		}
+	}
+}
+
+// may is the set of states that can be true after the crash.
+func (p *source) may(state string) bool {
+	return state == p.state || p.pending != nil && state == p.becomes
+}
+
+// check asks the restarted server for what it had acknowledged.
+func (p *source) check(t *testing.T) {
+	d := p.phone.subscription("sip:" + p.phone.user + "@example.com")
+	want(t, p.phone.ask(d.subscribe(0)), 200)
+	m, ok := d.awaits(patience)
+	if !ok {
+		t.Errorf("no NOTIFY for a fetch of %s after the restart", p.phone.user)
+		return
+	}
+	p.phone.send(answer(m, 200, "OK", d.tag))
+	state := noteIn(m)
+	if !p.may(state) {
+		t.Errorf("SCL-09: %s was acknowledged %q and had %q under way (%v), the server has %q",
+			p.phone.user, p.state, p.becomes, p.pending != nil, state)
+	}
+	if p.tag == "" {
+		return
+	}
+	r := p.phone.ask(p.phone.publish(600, p.tag, ""))
+	switch {
+	case r.status() == 200:
+		if tag := r.get("SIP-ETag"); p.given[tag] {
+			t.Errorf("PUB-16: after the restart %s was given %s again", p.phone.user, tag)
+		}
+	case r.status() == 412 && p.pending != nil:
+		// The request under way was carried out; its tag never reached us.
+	default:
+		t.Errorf("PUB-16, SCL-09: refresh of %s with the acknowledged tag %s: %s", p.phone.user, p.tag, r.start)
+	}
+}
+
+// noteIn is the person's note in a NOTIFY's body, empty without one.
+func noteIn(m message) string {
+	_, rest, ok := strings.Cut(m.body, ":note")
+	if !ok {
+		return empty
+	}
+	_, rest, _ = strings.Cut(rest, ">")
+	note, _, _ := strings.Cut(rest, "<")
+	return note
+}
+
+// listener holds the subscriptions of one watcher and answers their NOTIFYs.
+type listener struct {
+	phone *phone
+	mu    sync.Mutex
+	by    map[string]*watched // by Call-ID
+}
+
+type watched struct {
+	*dialog
+	shown    string // state of the last NOTIFY
+	notifies int
+	branches map[uint64]string // of each CSeq
+}
+
+func newListener(p *phone) *listener {
+	return &listener{phone: p, by: make(map[string]*watched)}
+}
+
+// open subscribes and wants 200 and the first NOTIFY.
+func (l *listener) open(uri string) {
+	d := l.phone.subscription(uri)
+	d.open(3600)
+	w := &watched{dialog: d, branches: make(map[uint64]string)}
+	l.by[d.callID] = w
+	m, ok := d.awaits(patience)
+	if !ok {
+		l.phone.t.Fatalf("no first NOTIFY about %s", uri)
+	}
+	l.handle(m)
+}
+
+// listenUntil answers every NOTIFY.
+func (l *listener) listenUntil(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if m, ok := l.phone.take(100*time.Millisecond, func(m message) bool { return m.method() == "NOTIFY" }); ok {
+			l.mu.Lock()
+			l.handle(m)
+			l.mu.Unlock()
+		}
+	}
+}
+
+// handle checks the order of a NOTIFY, keeps what it shows and answers 200.
+func (l *listener) handle(m message) {
+	w := l.by[m.get("Call-ID")]
+	if w == nil {
+		return
+	}
+	n, _ := m.cseq()
+	branch := param(m.get("Via"), "branch")
+	if before, ok := w.branches[n]; ok {
+		if before != branch {
+			l.phone.t.Errorf("DLG-04: CSeq %d of %s came again in another request\n%s", n, w.uri, indent(m.String()))
+		}
+	} else if n < w.notified {
+		l.phone.t.Errorf("DLG-04: CSeq %d after %d about %s", n, w.notified, w.uri)
+	}
+	w.branches[n] = branch
+	if n > w.notified {
+		w.notified, w.shown = n, noteIn(m)
+		w.notifies++
+	}
+	l.phone.send(answer(m, 200, "OK", w.tag, row{"Contact", l.phone.contact()}))
+}
+
+// hears waits, without asking, until every subscription shows what is true.
+func (l *listener) hears(t *testing.T, sources []*source) {
+	t.Helper()
+	by := make(map[string]*source)
+	for _, p := range sources {
+		by["sip:"+p.phone.user+"@example.com"] = p
+	}
+	wrong := func() (uri, shown, state string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, w := range l.by {
+			if p := by[w.uri]; p != nil && !p.may(w.shown) {
+				return w.uri, w.shown, p.state
+			} else if p == nil && w.shown != empty {
+				return w.uri, w.shown, empty
+			}
+		}
+		return "", "", ""
+	}
+	deadline := time.After(patience)
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		uri, shown, state := wrong()
+		if uri == "" {
+			tick.Stop()
+			return
+		}
+		select {
+		case <-deadline:
+			t.Errorf("SCL-09: %s was shown %q of %s, which is %q, and never heard of it after the restart", l.phone.user, shown, uri, state)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// check refreshes every subscription: 200, and a NOTIFY with a higher CSeq.
+func (l *listener) check(t *testing.T) {
+	for _, w := range l.by {
+		l.mu.Lock()
+		before := w.notifies
+		m := w.subscribe(600)
+		l.mu.Unlock()
+		if r := l.phone.ask(m); r.status() != 200 {
+			t.Errorf("EVT-31: refresh of %s by %s after the restart: %s", w.uri, l.phone.user, r.start)
+			continue
+		}
+		deadline := time.Now().Add(patience)
+		for heard := false; !heard; {
+			l.mu.Lock()
+			heard = w.notifies > before
+			l.mu.Unlock()
+			if !heard && time.Now().After(deadline) {
+				t.Errorf("EVT-09: no NOTIFY for the refresh of %s by %s", w.uri, l.phone.user)
+				break
+			}
+			if !heard {
+				<-time.After(5 * time.Millisecond)
+			}
+		}
+	}
+}
