@@ -82,7 +82,7 @@ var headerNames = [headerCount]string{
 // compactNames holds the one-letter forms, by letter: those of RFC 3261
 // §7.3.3, RFC 6665 §8.2.1 and the extensions registered since.
 var compactNames = [26]HeaderID{
-	'a' - 'a': HeaderAcceptContact,
+	0:         HeaderAcceptContact, // a
 	'b' - 'a': HeaderReferredBy,
 	'c' - 'a': HeaderContentType,
 	'd' - 'a': HeaderRequestDisposition,

@@ -1,9 +1,6 @@
 package sip
 
-import (
-	"strings"
-	"unsafe"
-)
+import "unsafe"
 
 // SplitStream finds the first message in the bytes received on a stream: skip
 // bytes of CRLFs ahead of it (RFC 3261 §7.5; keep-alive pings among them), then n bytes
@@ -50,11 +47,11 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 		if row, rest, bad = nextRow(rest); bad != "" {
 			break
 		}
-		colon := strings.IndexByte(row, ':')
-		if colon < 0 || HeaderByName(trim(row[:colon])) != HeaderContentLength {
+		value, is := contentLength(row)
+		if !is {
 			continue
 		}
-		n, over, ok := parseUint(trim(row[colon+1:]), 1<<31-1)
+		n, over, ok := parseUint(value, 1<<31-1)
 		switch {
 		case !ok:
 			return 0, "Content-Length is not a number"
@@ -72,6 +69,16 @@ func streamLength(head []byte) (length int, bad syntaxError) {
 		bad = "no Content-Length"
 	}
 	return length, bad
+}
+
+// contentLength gives the row's value if it is a Content-Length row.
+func contentLength(row string) (value string, is bool) {
+	if row == "" || row[0]|0x20 != 'c' && row[0]|0x20 != 'l' {
+		return "", false
+	}
+	var h Header
+	bad := h.read(row)
+	return h.Value, bad == "" && h.ID == HeaderContentLength
 }
 
 // lostFraming reports the reason for which a stream must be closed, with the

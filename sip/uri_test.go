@@ -114,6 +114,15 @@ func TestURIEquality(t *testing.T) {
 	}
 }
 
+// MSG-22: a parameter that only one URI has is ignored, so that two unequal
+// URIs may both equal a third.
+func TestURIEqualityIsNotTransitive(t *testing.T) {
+	plain, on, off := MustURI("sip:carol@example.com"), MustURI("sip:carol@example.com;security=on"), MustURI("sip:carol@example.com;security=off")
+	if !plain.Equal(on) || !plain.Equal(off) || on.Equal(off) {
+		t.Errorf("MSG-22: got %t, %t, %t, want true, true, false", plain.Equal(on), plain.Equal(off), on.Equal(off))
+	}
+}
+
 func TestAOR(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"sips:Alice:secret@EXAMPLE.com:5061;transport=tls?x=y", "sip:Alice@example.com"},
