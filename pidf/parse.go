@@ -68,15 +68,13 @@ func Read(root xmltree.Node) (*Document, error) {
 func (d *Document) child(c xmltree.Node) error {
 	switch space, local := c.Space(), c.Local(); {
 	case space == Namespace && local == "tuple":
-		t, err := readTuple(c)
-		if err != nil {
-			return err
-		}
-		d.Tuples = append(d.Tuples, t)
+		d.Tuples = append(d.Tuples, Tuple{})
+		return d.Tuples[len(d.Tuples)-1].read(c)
 	case space == Namespace && local == "note":
 		d.Notes = append(d.Notes, readNote(c))
 	case space == NamespaceDataModel && local == "person":
-		d.Persons = append(d.Persons, readPerson(c))
+		d.Persons = append(d.Persons, Person{})
+		d.Persons[len(d.Persons)-1].read(c)
 	case space == NamespaceDataModel && local == "device":
 		d.Devices = append(d.Devices, readDevice(c))
 	default:
@@ -85,14 +83,13 @@ func (d *Document) child(c xmltree.Node) error {
 	return nil
 }
 
-func readTuple(n xmltree.Node) (Tuple, error) {
-	t := Tuple{ID: attr(n, "id")}
-	if t.ID == "" {
-		return t, refuse(n, "tuple has no id")
+func (t *Tuple) read(n xmltree.Node) error {
+	if t.ID = attr(n, "id"); t.ID == "" {
+		return refuse(n, "tuple has no id")
 	}
 	status := n.Child(Namespace, "status")
 	if !status.Exists() {
-		return t, refuse(n, "tuple %q has no status", t.ID)
+		return refuse(n, "tuple %q has no status", t.ID)
 	}
 	for c := status.FirstElement(); c.Exists(); c = c.NextElement() {
 		if !c.Is(Namespace, "basic") {
@@ -104,7 +101,7 @@ func readTuple(n xmltree.Node) (Tuple, error) {
 	for c := n.FirstElement(); c.Exists(); c = c.NextElement() {
 		t.child(c)
 	}
-	return t, nil
+	return nil
 }
 
 func (t *Tuple) child(c xmltree.Node) {
@@ -178,8 +175,8 @@ func (t *Tuple) rpidChild(c xmltree.Node, local string) {
 	}
 }
 
-func readPerson(n xmltree.Node) Person {
-	p := Person{ID: attr(n, "id")}
+func (p *Person) read(n xmltree.Node) {
+	p.ID = attr(n, "id")
 	for c := n.FirstElement(); c.Exists(); c = c.NextElement() {
 		local := c.Local()
 		switch space := c.Space(); {
@@ -196,7 +193,6 @@ func readPerson(n xmltree.Node) Person {
 			p.Extensions = keep(p.Extensions, c, NamespaceDataModel)
 		}
 	}
-	return p
 }
 
 // rpidChild takes what RFC 4480 §3.1 gives a person.

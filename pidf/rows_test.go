@@ -2,6 +2,7 @@ package pidf
 
 import (
 	"errors"
+	"go/build"
 	"strings"
 	"testing"
 	"time"
@@ -297,5 +298,20 @@ func TestMisplacedElements(t *testing.T) {
 	d = mustParse(t, head+`<dm:device id="d"><dm:deviceID>urn:uuid:1</dm:deviceID><rpid:mood><rpid:sad/></rpid:mood><rpid:privacy><rpid:text/></rpid:privacy></dm:device>`+tail)
 	if n := len(d.Devices[0].Extensions); n != 2 {
 		t.Errorf("RPD-01: device keeps %d elements, want 2", n)
+	}
+}
+
+// SEC-14, RPD-08, EXT-02: nothing here could fetch a URI if it wanted to.
+func TestNoNetwork(t *testing.T) {
+	for _, dir := range []string{".", "../xmltree"} {
+		p, err := build.ImportDir(dir, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range p.Imports {
+			if root, _, _ := strings.Cut(path, "/"); path != "net/url" && (root == "net" || root == "os" || root == "syscall" || strings.Contains(root, ".")) {
+				t.Errorf("SEC-14: %s imports %s", dir, path)
+			}
+		}
 	}
 }

@@ -180,14 +180,14 @@ func (n Node) AppendFragment(b []byte) []byte {
 	source := n.Source()
 	name := 1 + int(n.node().name)
 	b = append(b, source[:name]...)
-	b = n.appendInherited(b, source)
+	b = n.appendInherited(b)
 	return append(b, source[name:]...)
 }
 
 // appendInherited prints the declarations of ancestors that the element
 // needs. It walks up without collecting: a prefix is taken at the first
 // ancestor that declares it.
-func (n Node) appendInherited(b []byte, source string) []byte {
+func (n Node) appendInherited(b []byte) []byte {
 	free := n.usesDefault() // an unprefixed name relies on a declaration above
 	for up := n.Parent(); up.Exists(); up = up.Parent() {
 		for i := range up.AttributeCount() {
@@ -195,7 +195,7 @@ func (n Node) appendInherited(b []byte, source string) []byte {
 			if !ok || !n.inherits(up, d.Prefix) {
 				continue
 			}
-			if d.Prefix == "" && free || d.Prefix != "" && mentions(source, d.Prefix) {
+			if d.Prefix == "" && free || d.Prefix != "" && n.uses(d.Prefix) {
 				b = append(b, ' ')
 				b = append(b, up.AttributeAt(i).Source()...)
 			}
@@ -247,15 +247,43 @@ func (n Node) declaresDefault() bool {
 	return false
 }
 
-// mentions says whether prefix stands before a colon somewhere in source.
-func mentions(source, prefix string) bool {
+// uses says whether a name in the element, or what may be one in its texts
+// and values, has this prefix.
+func (n Node) uses(prefix string) bool {
+	if n.Prefix() == prefix {
+		return true
+	}
+	for a := range n.Attributes() {
+		if !a.IsDeclaration() && (a.Prefix() == prefix || mentions(n.tree.Slice(a.ValueSpan()), prefix)) {
+			return true
+		}
+	}
+	for c := n.FirstChild(); c.Exists(); c = c.Next() {
+		switch c.Kind() {
+		case Element:
+			if c.uses(prefix) {
+				return true
+			}
+		case Text, CDATA:
+			if mentions(c.Source(), prefix) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mentions says whether prefix stands in s as in a qualified name: before a
+// colon, and not at the end of a longer name.
+func mentions(s, prefix string) bool {
 	for i := 0; ; {
-		at := strings.Index(source[i:], prefix)
+		at := strings.Index(s[i:], prefix)
 		if at < 0 {
 			return false
 		}
-		i += at + len(prefix)
-		if i < len(source) && source[i] == ':' {
+		at += i
+		i = at + len(prefix)
+		if i < len(s) && s[i] == ':' && (at == 0 || s[at-1] != ':' && classes[s[at-1]]&className == 0) {
 			return true
 		}
 	}

@@ -326,6 +326,8 @@ func TestFragment(t *testing.T) {
 		{"name-in-value", `<a xmlns:x="urn:x" xmlns:xsi="urn:i"><x:b xsi:type="x:t"/></a>`,
 			`<x:b xmlns:x="urn:x" xmlns:xsi="urn:i" xsi:type="x:t"/>`},
 		{"name-in-text", `<a xmlns:x="urn:x" xmlns:g="urn:g"><x:b>g:name</x:b></a>`, `<x:b xmlns:x="urn:x" xmlns:g="urn:g">g:name</x:b>`},
+		{"no-name-in-text", `<a xmlns:x="urn:x" xmlns:g="urn:g"><x:b y="urn:g:n">long:g:name <!-- g:n --></x:b></a>`,
+			`<x:b xmlns:x="urn:x" y="urn:g:n">long:g:name <!-- g:n --></x:b>`},
 		{"comments-and-data", `<a xmlns:x="urn:x"><x:b><!-- c --><![CDATA[<&]]><?p q?>&#65;</x:b></a>`,
 			`<x:b xmlns:x="urn:x"><!-- c --><![CDATA[<&]]><?p q?>&#65;</x:b>`},
 	} {
