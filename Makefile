@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 # everything else.
 TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
 
-.PHONY: all build run test packages corpus lint bench fuzz clean
+.PHONY: all build run test packages corpus lint bench fuzz generate clean
 
 all: build
 
@@ -45,6 +45,10 @@ bench:
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)
+
+# Files made from the code; committed, and unchanged by a second run.
+generate: build
+	bin/vigie config > docs/vigie.toml
 
 clean:
 	rm -rf bin

@@ -6,8 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -97,6 +101,34 @@ func TestConfigurationIsReadOnlyByApp(t *testing.T) {
 		if name != "app" && slices.Contains(p.Imports, "github.com/BurntSushi/toml") {
 			t.Errorf("%s reads TOML: only app reads the configuration file", name)
 		}
+	}
+}
+
+var citation = regexp.MustCompile(`RFC ([0-9]{3,5})`)
+
+func TestEveryCitedRFCHasARow(t *testing.T) {
+	table, err := os.ReadFile("docs/rfc.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]string{}
+	err = filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(name, ".go") {
+			return err
+		}
+		source, err := os.ReadFile(name)
+		for _, cited := range citation.FindAllSubmatch(source, -1) {
+			if number := string(cited[1]); !strings.Contains(string(table), "\n| "+number+" |") {
+				missing[number] = name
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for number, name := range missing {
+		t.Errorf("docs/rfc.md has no row for RFC %s, which %s cites", number, name)
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"vigie/sip/transport"
 )
 
 // fault is a value that is well-formed but cannot work.
@@ -50,18 +53,18 @@ func (c *Config) listenFaults(add addFault) {
 	if len(c.SIP.Listen) == 0 {
 		add("sip.listen", "sip.listen is empty; write at least one listener, such as \"udp://0.0.0.0:5060\"")
 	}
-	seen := map[Listener]bool{}
+	seen := map[transport.Listen]bool{}
 	for _, spec := range c.SIP.Listen {
-		l, err := ParseListener(spec)
+		l, err := transport.ParseListen(spec)
 		if err != nil {
-			add("sip.listen", "sip.listen holds %q: %v", spec, err)
+			add("sip.listen", "sip.listen: %v", err)
 			continue
 		}
 		if seen[l] && l.Addr.Port() != 0 {
 			add("sip.listen", "sip.listen holds %q twice", spec)
 		}
 		seen[l] = true
-		if l.Protocol == "tls" && c.TLS.Certificate == "" {
+		if l.Protocol == transport.TLS && c.TLS.Certificate == "" {
 			add("sip.listen", "sip.listen holds %q, which needs tls.certificate and tls.key", spec)
 		}
 	}
@@ -78,8 +81,22 @@ func (c *Config) listenFaults(add addFault) {
 	if len(c.SIP.Algorithms) == 0 {
 		add("sip.algorithms", "sip.algorithms is empty; nobody could log in. Write at least one of \"SHA-256\", \"SHA-512-256\", \"MD5\"")
 	}
-	if c.SIP.NonceLifetime == 0 {
-		add("sip.nonce-lifetime", "sip.nonce-lifetime is 0; no answer would ever be in time")
+	for i, algorithm := range c.SIP.Algorithms {
+		if slices.Contains(c.SIP.Algorithms[:i], algorithm) {
+			add("sip.algorithms", "sip.algorithms holds %q twice", algorithm)
+		}
+	}
+	atLeast := func(key string, d, least time.Duration, why string) {
+		if d < least {
+			add(key, "%s is %s, below %s: %s", key, shortDuration(d), shortDuration(least), why)
+		}
+	}
+	atLeast("sip.nonce-lifetime", c.SIP.NonceLifetime, 10*time.Second, "no answer would be in time")
+	atLeast("sip.idle-timeout", c.SIP.IdleTimeout, 32*time.Second, "answers would find their connection closed (RFC 3261 §18)")
+	atLeast("sip.read-timeout", c.SIP.ReadTimeout, time.Second, "a message of several packets would never be whole")
+	if c.SIP.WriteQueue < c.SIP.MaxMessage {
+		add("sip.write-queue", "sip.write-queue is %s, smaller than a message may be (sip.max-message is %s)",
+			shortSize(c.SIP.WriteQueue), shortSize(c.SIP.MaxMessage))
 	}
 }
 
@@ -139,36 +156,6 @@ func domainFault(d string) string {
 		return "that is no host name; ports do not belong here"
 	}
 	return ""
-}
-
-// Listener is one parsed line of sip.listen.
-type Listener struct {
-	Protocol string // udp, tcp, tls
-	Addr     netip.AddrPort
-}
-
-// ParseListener reads "udp://192.0.2.1:5060".
-func ParseListener(spec string) (Listener, error) {
-	protocols := []string{"udp", "tcp", "tls"}
-	protocol, rest, ok := strings.Cut(spec, "://")
-	if !ok {
-		return Listener{}, errors.New("write protocol, address and port, such as \"udp://0.0.0.0:5060\"")
-	}
-	if !slices.Contains(protocols, protocol) {
-		return Listener{}, fmt.Errorf("the protocol can be %s", alternatives(protocols))
-	}
-	if _, err := netip.ParseAddr(strings.Trim(rest, "[]")); err == nil {
-		port := "5060"
-		if protocol == "tls" {
-			port = "5061"
-		}
-		return Listener{}, fmt.Errorf("the port is missing; write \"%s://%s:%s\"", protocol, rest, port)
-	}
-	addr, err := netip.ParseAddrPort(rest)
-	if err != nil {
-		return Listener{}, errors.New("write an address of this machine and a port, such as \"0.0.0.0:5060\" or \"[::]:5060\"")
-	}
-	return Listener{protocol, addr}, nil
 }
 
 func parsePrefix(s string) (netip.Prefix, error) {

@@ -36,7 +36,7 @@ type SIP struct {
 	NonceLifetime       time.Duration
 	LegacyDigest        bool
 	UnauthenticatedRate int
-	ContactCheck        string
+	Refusals            string
 	MaxMessage          int
 	MaxHeaders          int
 	MaxRequests         int
@@ -96,8 +96,7 @@ type Watchers struct {
 type Limits struct {
 	Publications  int // of one presentity
 	Subscriptions int // of one watcher
-	Watchers      int // of one presentity
-	Pending       int // of one presentity
+	Failures      int // NOTIFYs failing in a row before a subscription ends
 	Body          int // bytes of one document
 }
 
@@ -124,14 +123,14 @@ func Default() *Config {
 			Algorithms:          []string{"SHA-256", "SHA-512-256", "MD5"},
 			NonceLifetime:       5 * time.Minute,
 			UnauthenticatedRate: 50,
-			ContactCheck:        "safe",
-			MaxMessage:          65535,
-			MaxHeaders:          128,
-			MaxRequests:         50_000,
+			Refusals:            "distinct",
+			MaxMessage:          64 << 10,
+			MaxHeaders:          256,
+			MaxRequests:         20_000,
 			Connections:         20_000,
-			ConnectionsPerSrc:   1000,
-			IdleTimeout:         15 * time.Minute,
-			ReadTimeout:         10 * time.Second,
+			ConnectionsPerSrc:   2000,
+			IdleTimeout:         75 * time.Minute,
+			ReadTimeout:         20 * time.Second,
 			WriteQueue:          1 << 20,
 			ServerHeader:        "vigie",
 		},
@@ -141,7 +140,7 @@ func Default() *Config {
 			Package:      Package{Expires: hour, NotifyInterval: 5 * time.Second},
 			Watchers:     Watchers{SameDomain: "allow", Others: "confirm"},
 			Presentities: "auto",
-			Limits:       Limits{Publications: 32, Subscriptions: 2000, Watchers: 20_000, Pending: 100, Body: 48 << 10},
+			Limits:       Limits{Publications: 50, Subscriptions: 5000, Failures: 5, Body: 64 << 10},
 		},
 		Dialog:         Package{Expires: hour, NotifyInterval: time.Second},
 		MessageSummary: Package{Expires: Expires{Min: time.Minute, Default: time.Hour, Max: 7 * 24 * time.Hour}, NotifyInterval: time.Second},

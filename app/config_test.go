@@ -34,6 +34,40 @@ func TestPrintedFileEqualsDefaults(t *testing.T) {
 	}
 }
 
+// docs/vigie.toml is made by `make generate`.
+func TestCommittedFileIsThePrintedOne(t *testing.T) {
+	var printed bytes.Buffer
+	if err := Default().Print(&printed); err != nil {
+		t.Fatal(err)
+	}
+	committed, err := os.ReadFile("../docs/vigie.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(printed.String(), string(committed)); diff != "" {
+		t.Errorf("docs/vigie.toml is not what is printed; run make generate (-printed +committed):\n%s", diff)
+	}
+}
+
+func TestFileOfTheReadmeLoads(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```toml\n")
+	file, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the README shows no configuration file")
+	}
+	c, err := parse("vigie.toml", []byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprintf("%v %v %s", c.Domains, c.SIP.Listen, c.HTTP.Listen), "[example.com] [udp://0.0.0.0:5060 tcp://0.0.0.0:5060] 127.0.0.1:8080"; got != want {
+		t.Errorf("it sets %s, want %s", got, want)
+	}
+}
+
 // The keys of this file are promised to stay.
 const fixedKeys = `domains = ["example.com"]
 
@@ -115,11 +149,9 @@ func TestConfigurationProblems(t *testing.T) {
 		{"default outside", "[dialog]\nexpires = { default = \"30s\" }\n",
 			"F:2: dialog.expires.default is 30s; it must lie between min (1m) and max (24h)"},
 		{"listener without protocol", "[sip]\nlisten = [\"127.0.0.1:5060\"]\n",
-			`F:2: sip.listen holds "127.0.0.1:5060": write protocol, address and port, such as "udp://0.0.0.0:5060"`},
+			`F:2: sip.listen: listen address "127.0.0.1:5060": want protocol://address:port, such as udp://127.0.0.1:5060`},
 		{"listener with a foreign protocol", "[sip]\nlisten = [\"http://127.0.0.1:5060\"]\n",
-			`F:2: sip.listen holds "http://127.0.0.1:5060": the protocol can be "udp", "tcp" or "tls"`},
-		{"listener without port", "[sip]\nlisten = [\"tls://127.0.0.1\"]\n",
-			`F:2: sip.listen holds "tls://127.0.0.1": the port is missing; write "tls://127.0.0.1:5061"`},
+			`F:2: sip.listen: listen address "http://127.0.0.1:5060": protocol "http" is not one of udp, tcp, tls`},
 		{"listener without certificate", "[sip]\nlisten = [\"tls://127.0.0.1:5061\"]\n",
 			`F:2: sip.listen holds "tls://127.0.0.1:5061", which needs tls.certificate and tls.key`},
 		{"the same listener twice", "[sip]\nlisten = [\"udp://127.0.0.1:5060\", \"udp://127.0.0.1:5060\"]\n",
