@@ -11,8 +11,9 @@ import (
 	"vigie/store"
 )
 
-// Reviver makes a watcher again from what Keeper.Record gave.
-type Reviver func(record []byte) (Watcher, error)
+// Reviver makes the watcher of a subscription again from what Keeper.Record
+// gave.
+type Reviver func(s Subscription, record []byte) (Watcher, error)
 
 // unsure is how long before the last sign of life something may have happened
 // that watchers have not heard of: a NOTIFY's 32 s of retransmission and the
@@ -129,12 +130,11 @@ func (re *restoration) subscription(x store.Entry) error {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
 		return nil
 	}
-	w, err := revive(record.Dialog)
-	if err != nil {
+	s := newSubscription(nil, record.Watcher, record.Decision, record.Form)
+	if s.watcher, err = revive(s, record.Dialog); err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
 		return nil
 	}
-	s := newSubscription(w, record.Watcher, record.Decision, record.Form)
 	s.key, s.expires = key, e.until(x.Expires)
 	s.granted = max(0, time.Until(x.Expires))
 	re.place(pkg, s, record)

@@ -18,7 +18,7 @@ func (h *house) reopen(pause time.Duration, ears ...*ear) *house {
 	h.Close()
 	time.Sleep(pause)
 	next := open(h.t, h.store.(*store.Memory).Reopen())
-	err := next.Restore(context.Background(), map[string]Reviver{"ear": func(record []byte) (Watcher, error) {
+	err := next.Restore(context.Background(), map[string]Reviver{"ear": func(_ Subscription, record []byte) (Watcher, error) {
 		for _, e := range ears {
 			if string(e.record) == string(record) {
 				return e, nil

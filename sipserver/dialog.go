@@ -18,7 +18,7 @@ type dialog struct {
 
 	mu           sync.Mutex
 	parts        parts
-	subscription event.Subscription // known from the first notification on
+	subscription event.Subscription // known from the first notification on, or revived with
 	flow         transport.Flow     // the way NOTIFYs take; dead or zero: look for one
 	direct       bool               // the SUBSCRIBE came straight from the watcher
 	noStream     bool               // the watcher takes no TCP connection
@@ -190,8 +190,8 @@ var errDialogRecord = errors.New("sipserver: a stored dialog is damaged")
 // Revive makes a dialog again from its record; it is an event.Reviver. A UDP
 // watcher is reached from the same socket as before; a stream has gone with the
 // process.
-func (s *Server) Revive(record []byte) (event.Watcher, error) {
-	d := &dialog{server: s}
+func (s *Server) Revive(subscription event.Subscription, record []byte) (event.Watcher, error) {
+	d := &dialog{server: s, subscription: subscription}
 	if err := d.read(record); err != nil {
 		return nil, err
 	}
