@@ -49,8 +49,7 @@ const (
 )
 
 // printRequest prints start line, Via and the other rows.
-func printRequest(o *Outgoing, branch uint64) []byte {
-	own := o.Flow.Endpoint()
+func printRequest(o *Outgoing, own transport.Endpoint, branch uint64) []byte {
 	b := make([]byte, 0, len(o.Start)+viaSize(own)+len(o.Rest))
 	b = append(b, o.Start...)
 	b = append(b, viaStart...)

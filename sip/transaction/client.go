@@ -34,10 +34,14 @@ type Outgoing struct {
 
 // clientTransaction is one request waiting for its final response.
 type clientTransaction struct {
-	Outgoing
-	branch  uint64
+	flow    transport.Flow
+	own     transport.Endpoint // what our Via says
+	method  string
+	user    ClientUser
 	head    []byte // printed, for retransmission
-	step    int    // interval of Timer E
+	body    []byte
+	branch  uint64
+	step    int // interval of Timer E
 	resend  waiting[clientTransaction]
 	timeout waiting[clientTransaction]
 	// Transactions on one stream, so that they fail with it.
@@ -60,10 +64,10 @@ type clientShard struct {
 // Send starts a client transaction. It never blocks. After an error nothing
 // was sent and Done is not called.
 func (l *Layer) Send(o Outgoing) error {
-	tx := &clientTransaction{Outgoing: o}
+	tx := &clientTransaction{flow: o.Flow, own: o.Flow.Endpoint(), method: o.Method, user: o.User, body: o.Body}
 	tx.resend.owner, tx.timeout.owner = tx, tx
 	s := l.clientFor(o.Flow)
-	if err := l.begin(s, tx); err != nil {
+	if err := l.begin(s, tx, &o); err != nil {
 		return err
 	}
 	err := l.transport.Send(o.Flow, tx.head, o.Body)
@@ -72,10 +76,7 @@ func (l *Layer) Send(o Outgoing) error {
 	}
 	l.metrics.sendErrors.Add(1)
 	s.mu.Lock()
-	pending := s.live[tx.branch] == tx
-	if pending {
-		l.end(s, tx)
-	}
+	pending := l.drop(s, tx)
 	s.mu.Unlock()
 	if !pending {
 		return nil // the flow's end was quicker and has been told
@@ -97,20 +98,19 @@ func (l *Layer) flowShard(f transport.Flow) uint64 {
 }
 
 // begin prints a transaction and starts its timers.
-func (l *Layer) begin(s *clientShard, tx *clientTransaction) error {
-	reliable := tx.Flow.Protocol.Reliable()
+func (l *Layer) begin(s *clientShard, tx *clientTransaction, o *Outgoing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
 	}
 	tx.branch = s.freeBranch()
-	tx.head = printRequest(&tx.Outgoing, tx.branch)
+	tx.head = printRequest(o, tx.own, tx.branch)
 	s.live[tx.branch] = tx
 	now := l.clock.now()
 	s.timeout.push(&tx.timeout, now+l.giveUpAfter)
 	due := now + l.giveUpAfter
-	if reliable {
+	if tx.flow.Protocol.Reliable() {
 		s.joinFlow(tx)
 	} else {
 		due = now + l.intervals[0]
@@ -121,12 +121,21 @@ func (l *Layer) begin(s *clientShard, tx *clientTransaction) error {
 	return nil
 }
 
-// end takes a transaction out of a locked shard.
-func (l *Layer) end(s *clientShard, tx *clientTransaction) {
+// drop takes a transaction out of a locked shard; false says that it is out.
+func (l *Layer) drop(s *clientShard, tx *clientTransaction) bool {
+	if s.live[tx.branch] != tx {
+		return false
+	}
 	delete(s.live, tx.branch)
+	l.end(s, tx)
+	return true
+}
+
+// end stops the timers of a transaction in a locked shard.
+func (l *Layer) end(s *clientShard, tx *clientTransaction) {
 	tx.resend.leave()
 	tx.timeout.leave()
-	if tx.Flow.Protocol.Reliable() {
+	if tx.flow.Protocol.Reliable() {
 		s.leaveFlow(tx)
 	}
 	l.metrics.clients.Add(-1)
@@ -166,18 +175,18 @@ func (l *Layer) receiveResponse(m *sip.Message) {
 // fits checks what the branch alone does not prove: the method, and that we
 // are who the response's Via says sent the request (RFC 3261 §18.1.2).
 func (tx *clientTransaction) fits(m *sip.Message) bool {
-	own := tx.Flow.Endpoint()
 	port := m.Via.Port
 	if port == 0 {
-		port = tx.Flow.Protocol.DefaultPort()
+		port = tx.flow.Protocol.DefaultPort()
 	}
-	return m.CSeq.Method == tx.Method && port == own.Port && strings.EqualFold(m.Via.Host, own.Host)
+	return m.CSeq.Method == tx.method && port == tx.own.Port && strings.EqualFold(m.Via.Host, tx.own.Host)
 }
 
 // complete ends a transaction and, over UDP, remembers it for Timer K.
 func (l *Layer) complete(s *clientShard, tx *clientTransaction) {
 	l.end(s, tx)
-	if tx.Flow.Protocol.Reliable() {
+	if tx.flow.Protocol.Reliable() {
+		delete(s.live, tx.branch)
 		return
 	}
 	due := l.clock.now() + int64(l.options.T4)
@@ -196,9 +205,9 @@ func (l *Layer) forget(s *clientShard, now int64) {
 
 // tell reports the end of a transaction. No lock is held.
 func (l *Layer) tell(tx *clientTransaction, status int, m *sip.Message, err error) {
-	l.metrics.sent.count(tx.Method, status)
-	if tx.User != nil {
-		tx.User.Done(status, m, err)
+	l.metrics.sent.count(tx.method, status)
+	if tx.user != nil {
+		tx.user.Done(status, m, err)
 	}
 }
 
@@ -208,7 +217,7 @@ func (l *Layer) runClient(s *clientShard, now int64) int64 {
 	s.mu.Lock()
 	l.forget(s, now)
 	for w := s.timeout.pop(now); w != nil; w = s.timeout.pop(now) {
-		l.end(s, w.owner)
+		l.drop(s, w.owner)
 		timedOut = append(timedOut, w.owner)
 	}
 	for i := range s.resend {
@@ -237,16 +246,13 @@ func (l *Layer) runClient(s *clientShard, now int64) int64 {
 // sendAgain retransmits. A full queue is no failure yet: Timer E comes again.
 func (l *Layer) sendAgain(s *clientShard, tx *clientTransaction) {
 	l.metrics.resent.Add(1)
-	err := l.transport.Send(tx.Flow, tx.head, tx.Body)
+	err := l.transport.Send(tx.flow, tx.head, tx.body)
 	if err == nil || errors.Is(err, transport.ErrQueueFull) {
 		return
 	}
 	l.metrics.sendErrors.Add(1)
 	s.mu.Lock()
-	pending := s.live[tx.branch] == tx
-	if pending {
-		l.end(s, tx)
-	}
+	pending := l.drop(s, tx)
 	s.mu.Unlock()
 	if pending {
 		l.tell(tx, 503, nil, err)

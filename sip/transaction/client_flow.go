@@ -4,11 +4,11 @@ import "vigie/sip/transport"
 
 // joinFlow adds a transaction to those of its stream. The shard is locked.
 func (s *clientShard) joinFlow(tx *clientTransaction) {
-	tx.after = s.flows[tx.Flow]
+	tx.after = s.flows[tx.flow]
 	if tx.after != nil {
 		tx.after.before = tx
 	}
-	s.flows[tx.Flow] = tx
+	s.flows[tx.flow] = tx
 }
 
 // leaveFlow takes it out again.
@@ -17,9 +17,9 @@ func (s *clientShard) leaveFlow(tx *clientTransaction) {
 	case tx.before != nil:
 		tx.before.after = tx.after
 	case tx.after != nil:
-		s.flows[tx.Flow] = tx.after
+		s.flows[tx.flow] = tx.after
 	default:
-		delete(s.flows, tx.Flow)
+		delete(s.flows, tx.flow)
 	}
 	if tx.after != nil {
 		tx.after.before = tx.before
@@ -34,7 +34,7 @@ func (l *Layer) Closed(flow transport.Flow) {
 	var failed []*clientTransaction
 	s.mu.Lock()
 	for tx := s.flows[flow]; tx != nil; tx = s.flows[flow] {
-		l.end(s, tx)
+		l.drop(s, tx)
 		failed = append(failed, tx)
 	}
 	s.mu.Unlock()
@@ -57,7 +57,7 @@ func (l *Layer) abandon() {
 			}
 		}
 		for _, tx := range failed {
-			l.end(s, tx)
+			l.drop(s, tx)
 		}
 		s.mu.Unlock()
 		for _, tx := range failed {

@@ -138,6 +138,38 @@ func TestOrderUnderLoad(t *testing.T) {
 	}
 }
 
+// Copies of the same requests that arrive on several sockets at the same
+// moment are handled once (TRN-03), and none is answered by 482.
+func TestConcurrentRepeats(t *testing.T) {
+	const sockets, requests = 4, 200
+	u := &counting{}
+	var mu sync.Mutex
+	play(t, handler(func(ctx context.Context, tx *ServerTransaction) {
+		mu.Lock()
+		defer mu.Unlock()
+		u.Request(ctx, tx)
+	}), Options{}, func(t *testing.T, l *Layer, w *wire) {
+		var readers sync.WaitGroup
+		for range sockets {
+			readers.Go(func() {
+				for n := range requests {
+					id := strconv.Itoa(n)
+					l.Receive(build(t, "SUBSCRIBE", "z9hG4bK"+id, "call-1", "call-"+id), udp, nil)
+				}
+			})
+		}
+		readers.Wait()
+		for _, s := range w.take() {
+			if s.status() != "200" {
+				t.Errorf("answered %s, want 200", s.status())
+			}
+		}
+		if u.n != requests {
+			t.Errorf("%d requests handled, want %d", u.n, requests)
+		}
+	})
+}
+
 func TestOverload(t *testing.T) {
 	u := newSilent()
 	play(t, u, Options{MaxRequests: 2}, func(t *testing.T, l *Layer, w *wire) {

@@ -56,7 +56,7 @@ func (l *Layer) receiveRequest(m *sip.Message, flow transport.Flow) {
 		}
 		return
 	}
-	tx, refusal := l.open(s, k, m, flow)
+	tx, refusal := l.accept(s, k, m, flow)
 	s.mu.Unlock()
 	if tx == nil {
 		l.metrics.received.count(m.Method, refusal.status)
@@ -85,9 +85,9 @@ func (s *serverShard) repeated(k key, m *sip.Message) (again []byte, known bool)
 	return nil, true
 }
 
-// open starts a transaction, or says how the request is refused: 503 when too
+// accept starts a transaction, or says how the request is refused: 503 when too
 // much is in progress, 482 when it came another way already.
-func (l *Layer) open(s *serverShard, k key, m *sip.Message, flow transport.Flow) (*ServerTransaction, *answer) {
+func (l *Layer) accept(s *serverShard, k key, m *sip.Message, flow transport.Flow) (*ServerTransaction, *answer) {
 	if l.inProgress.Add(1) > int64(l.options.MaxRequests) || l.closing.Load() {
 		l.leave()
 		l.metrics.overload.Add(1)
@@ -203,10 +203,10 @@ func (tx *ServerTransaction) finish(a *answer, message, rows []byte) error {
 
 // ended says why no response can be sent any more. The shard is locked.
 func (tx *ServerTransaction) ended() error {
-	switch tx.state.Load() {
-	case trying, proceeding:
+	switch {
+	case tx.open():
 		return nil
-	case overdue:
+	case tx.state.Load() == overdue:
 		return ErrLate
 	}
 	return ErrAnswered
@@ -268,18 +268,28 @@ func (l *Layer) respond(flow transport.Flow, req *sip.Message, message []byte) e
 	return err
 }
 
-// handle lets the user answer one request.
+// handle lets the user answer one request. What was given up or cancelled
+// while it waited for its turn is left alone.
 func (l *Layer) handle(ctx context.Context, tx *ServerTransaction) {
 	defer l.leave()
+	if !tx.open() {
+		return
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			l.metrics.failures.Add(1)
 			l.log.Error("request handler failed", "method", tx.Request.Method, "call_id", tx.Request.CallID,
 				"err", p, "stack", string(debug.Stack()))
 		}
-		if s := tx.state.Load(); s == trying || s == proceeding {
+		if tx.open() {
 			_ = tx.Respond(sip.NewResponse(tx.Request, 500, "", ""))
 		}
 	}()
 	l.user.Request(ctx, tx)
+}
+
+// open says that the request waits for its final response.
+func (tx *ServerTransaction) open() bool {
+	state := tx.state.Load()
+	return state == trying || state == proceeding
 }

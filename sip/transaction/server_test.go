@@ -325,6 +325,7 @@ func TestSlowRequestGets100(t *testing.T) {
 			l.Receive(build(t, "SUBSCRIBE", "z9hG4bK1"), tcp, nil)
 			tx := u.all()[0]
 			_ = tx.Respond(sip.NewResponse(tx.Request, 100, "", ""))
+			at(w, 20*time.Second)
 			wantStatuses(t, w.take(), "100@0s")
 		})
 	})
@@ -366,6 +367,22 @@ func TestNoLateAnswer(t *testing.T) {
 			})
 		})
 	}
+	t.Run("TRN-10/not-handled-when-its-turn-comes-too-late", func(t *testing.T) {
+		u := newSilent()
+		play(t, u, Options{}, func(t *testing.T, l *Layer, w *wire) {
+			l.Receive(build(t, "PUBLISH", "z9hG4bK1"), udp, nil)
+			l.Receive(build(t, "PUBLISH", "z9hG4bK2", "CSeq: 1", "CSeq: 2"), udp, nil)
+			at(w, 40*time.Second)
+			u.release <- struct{}{}
+			if got := len(u.all()); got != 1 {
+				t.Errorf("%d requests handled, want the first only", got)
+			}
+			wantStatuses(t, w.take(), "100@3.5s", "100@3.5s")
+			if n := l.inProgress.Load(); n != 0 {
+				t.Errorf("%d requests in progress, want none", n)
+			}
+		})
+	})
 	t.Run("TRN-10/never-408", func(t *testing.T) {
 		u := newSilent()
 		play(t, u, Options{}, func(t *testing.T, l *Layer, w *wire) {

@@ -115,9 +115,10 @@ func (l *Layer) runServer(s *serverShard, now int64) int64 {
 // runTrying sends 100 for what takes long and gives up what takes too long.
 func (l *Layer) runTrying(s *serverShard, now int64, errands []errand) []errand {
 	for w := s.slow.pop(now); w != nil; w = s.slow.pop(now) {
-		w.owner.state.Store(proceeding)
+		if w.owner.state.CompareAndSwap(trying, proceeding) {
+			errands = append(errands, errand{tx: w.owner})
+		}
 		s.late.push(w, w.due-l.slowAfter+l.giveUpAfter)
-		errands = append(errands, errand{tx: w.owner})
 	}
 	for w := s.ringing.pop(now); w != nil; w = s.ringing.pop(now) {
 		if w.owner.state.CompareAndSwap(trying, proceeding) {
