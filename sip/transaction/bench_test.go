@@ -105,10 +105,6 @@ func answerTo(t testing.TB, head []byte) *sip.Message {
 }
 
 func TestAllocations(t *testing.T) {
-	if raceDetector {
-		t.Log("the race detector allocates; measured without it")
-		return
-	}
 	t.Run("client-transaction", func(t *testing.T) {
 		s, d := &sink{}, &done{}
 		l := New(s, publishing, Options{})
