@@ -51,6 +51,9 @@ func (r *registration) publishedAs(published []service, presentity sip.URI) *ser
 	contact, gruu := contactKey(r.Contact, presentity), contactKey(r.GRUU, presentity)
 	for i := range published {
 		p := &published[i]
+		if physical(p.tuple) {
+			continue
+		}
 		if p.contact != "" && (p.contact == contact || p.contact == gruu) {
 			return p
 		}

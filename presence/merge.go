@@ -103,35 +103,38 @@ func mergeDevices(d *pidf.Device, group []*device) {
 	d.ID, d.Timestamp = oldest.id, newest
 }
 
-// mergeRemarks takes the notes about the presentity from one publication, the
-// newest that has any, be they in its person or beside it (RFC 4479 §5 lets the
-// latter stand for persons without notes), and elements of every name.
+// mergeRemarks takes elements of every name, and the notes about the presentity
+// from one publication, the strongest that has any: those in its person and those
+// beside it, which stand for persons without own ones (RFC 4479 §5).
 func (s *segments) mergeRemarks(d *pidf.Document, policy Policy) {
 	remarks := make([]*remark, len(s.remarks))
 	for i := range s.remarks {
 		remarks[i] = &s.remarks[i]
 	}
 	slices.SortFunc(remarks, func(a, b *remark) int { return a.stronger(&b.origin) })
-	var speaks *origin
+	var beside *remark
 	for _, r := range remarks {
 		d.Extensions = otherNames(d.Extensions, r.extensions)
-		if len(r.notes) > 0 && len(d.Notes) == 0 {
-			d.Notes, speaks = r.notes, &r.origin
+		if beside == nil && len(r.notes) > 0 {
+			beside = r
 		}
 	}
-	if speaks == nil || policy.Persons == KeepPersons {
+	if beside == nil {
 		return
 	}
+	if policy.Persons == KeepPersons {
+		d.Notes = beside.notes
+		return
+	}
+	speaker := &beside.origin
 	for i := range s.persons {
-		p := &s.persons[i]
-		if len(p.Notes) == 0 || p.created == speaks.created || p.stronger(speaks) > 0 {
-			continue
+		if p := &s.persons[i]; len(p.Notes) > 0 && p.stronger(speaker) < 0 {
+			speaker = &p.origin
 		}
-		d.Notes = s.notesBeside(p.created) // a person speaks, and what stands beside it
-		return
 	}
-	if len(d.Persons) == 1 {
-		d.Persons[0].Notes = s.notesWithin(speaks.created)
+	d.Notes = s.notesBeside(speaker.created)
+	if len(d.Persons) > 0 {
+		d.Persons[0].Notes = s.notesWithin(speaker.created)
 	}
 }
 
@@ -144,13 +147,19 @@ func (s *segments) notesBeside(created int64) []pidf.Note {
 	return nil
 }
 
+// notesWithin gives the notes of the strongest person of one publication.
 func (s *segments) notesWithin(created int64) []pidf.Note {
+	var speaker *person
 	for i := range s.persons {
-		if s.persons[i].created == created && len(s.persons[i].Notes) > 0 {
-			return s.persons[i].Notes
+		p := &s.persons[i]
+		if p.created == created && len(p.Notes) > 0 && (speaker == nil || p.stronger(&speaker.origin) < 0) {
+			speaker = p
 		}
 	}
-	return nil
+	if speaker == nil {
+		return nil
+	}
+	return speaker.Notes
 }
 
 // personInput says of the person what its services and devices report: active if

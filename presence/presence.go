@@ -28,6 +28,7 @@ package presence
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,22 +121,7 @@ const everything = "everything"
 // Authorize implements event.Package: the owner sees everything, others as
 // configured. An anonymous watcher belongs to no domain.
 func (p *Presence) Authorize(_ context.Context, r event.Resource, watcher event.Identity) (event.Decision, error) {
-	answer := p.options.Others
-	if !watcher.Anonymous {
-		for i := -1; i < len(watcher.Also); i++ {
-			u := watcher.URI
-			if i >= 0 {
-				u = watcher.Also[i]
-			}
-			if u == r.URI {
-				return event.Decision{State: event.Allowed, Key: everything}, nil
-			}
-			if u.Host != "" && u.Host == r.URI.Host {
-				answer = p.options.SameDomain
-			}
-		}
-	}
-	switch answer {
+	switch p.answer(r.URI, watcher) {
 	case Allow:
 		return event.Decision{State: event.Allowed, Key: everything}, nil
 	case Confirm:
@@ -143,6 +129,20 @@ func (p *Presence) Authorize(_ context.Context, r event.Resource, watcher event.
 	default:
 		return event.Decision{State: event.Rejected}, nil
 	}
+}
+
+func (p *Presence) answer(presentity sip.URI, watcher event.Identity) Default {
+	if watcher.Anonymous {
+		return p.options.Others
+	}
+	if watcher.URI == presentity || slices.Contains(watcher.Also, presentity) {
+		return Allow
+	}
+	neighbour := func(u sip.URI) bool { return u.Host != "" && u.Host == presentity.Host }
+	if neighbour(watcher.URI) || slices.ContainsFunc(watcher.Also, neighbour) {
+		return p.options.SameDomain
+	}
+	return p.options.Others
 }
 
 // View implements event.Package.
