@@ -9,14 +9,8 @@ import (
 // options tells what is served (RFC 3261 §11.2). It needs no credentials:
 // neighbours ask to know that the server is alive.
 func (x *exchange) options() error {
-	uri, err := sip.ParseURI(x.req.RequestURI)
-	if err != nil {
-		return refuse(400, phrase(err.Error()))
-	}
-	switch uri.Scheme {
-	case "sip", "sips", "pres":
-	default:
-		return refuse(416, "")
+	if _, err := x.requestURI(); err != nil {
+		return err
 	}
 	if err := x.required(); err != nil {
 		return err

@@ -69,14 +69,9 @@ func (x *exchange) unsupported() error {
 // if that is not its canonical form (PRS-05, PRS-06). The To field plays no
 // part (RFC 3261 §8.2.2.1).
 func (x *exchange) target() (aor sip.URI, entity string, err error) {
-	uri, err := sip.ParseURI(x.req.RequestURI)
+	uri, err := x.requestURI()
 	if err != nil {
-		return sip.URI{}, "", refuse(400, phrase(err.Error()))
-	}
-	switch uri.Scheme {
-	case "sip", "sips", "pres":
-	default:
-		return sip.URI{}, "", refuse(416, "")
+		return sip.URI{}, "", err
 	}
 	if uri.User == "" || !x.server.domains[uri.Host] {
 		return sip.URI{}, "", x.server.unwelcome(refuse(404, ""))
@@ -90,6 +85,31 @@ func (x *exchange) target() (aor sip.URI, entity string, err error) {
 		entity = ""
 	}
 	return aor, entity, nil
+}
+
+// requestURI gives the URI the request is for, of a scheme that is served. A
+// strict router that found our address in Route has put it in the Request-URI,
+// and what belongs there last in Route (RFC 3261 §16.4); Route plays no other
+// part, for the request has arrived.
+func (x *exchange) requestURI() (sip.URI, error) {
+	uri, err := sip.ParseURI(x.req.RequestURI)
+	if err != nil {
+		return sip.URI{}, refuse(400, phrase(err.Error()))
+	}
+	if uri.User == "" && uri.IsSIP() && x.server.isOwn(uri) {
+		for route := range x.req.Values(sip.HeaderRoute) {
+			if a, err := sip.ParseAddress(route); err == nil {
+				if last, err := a.Parsed(); err == nil {
+					uri = last
+				}
+			}
+		}
+	}
+	switch uri.Scheme {
+	case "sip", "sips", "pres":
+		return uri, nil
+	}
+	return sip.URI{}, refuse(416, "")
 }
 
 // exists refuses addresses of record that nobody has.
