@@ -145,7 +145,7 @@ func (r Running) leave(dir string) error {
 		return err
 	}
 	name := filepath.Join(dir, runtimeFile)
-	if err := os.WriteFile(name+".new", data, 0o600); err != nil {
+	if err := os.WriteFile(name+".new", append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("leave a note for commands: %w", err)
 	}
 	if err := os.Rename(name+".new", name); err != nil {
