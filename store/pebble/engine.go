@@ -48,7 +48,7 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 	e = &engine{guard: newGuard(o.fs, o.Durability), stop: make(chan struct{}), gone: make(chan struct{})}
 	options := &cockroach.Options{
 		FS:           e.guard,
-		MemTableSize: memTableSize,
+		MemTableSize: o.memTable,
 		CacheSize:    cacheSize,
 		// Later formats write into the log how far it has been synced, which
 		// is not true of ours unless durability is fsync.
@@ -56,7 +56,11 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 		WALBytesPerSync:    logSyncStride,
 		BytesPerSync:       logSyncStride,
 		MaxOpenFiles:       256,
-		Logger:             logger{dir: dir, log: o.Logger, guard: e.guard},
+		// A short stall is better shared by all than a growing memory; but one
+		// behind compactions, which may be unable to read, could last for ever.
+		MemTableStopWritesThreshold: 4,
+		L0StopWritesThreshold:       1000,
+		Logger:                      logger{dir: dir, log: o.Logger, guard: e.guard},
 		EventListener: &cockroach.EventListener{
 			BackgroundError: e.background,
 			DataCorruption:  func(i cockroach.DataCorruptionInfo) { e.damaged(i) },
@@ -78,8 +82,8 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 }
 
 // background hears of failing flushes and compactions, with pebble's mutex
-// held. Pebble tries again at once; the pause keeps a failing engine from
-// taking a processor until it is retired.
+// held. Failing writes are the guard's; what comes here could not read. Pebble
+// tries again at once; the pause keeps it from taking a processor.
 func (e *engine) background(err error) {
 	if e.guard.failure() == nil {
 		e.trouble.Store(&err)
@@ -94,7 +98,7 @@ func (e *engine) damaged(info cockroach.DataCorruptionInfo) {
 	e.trouble.Store(&err)
 }
 
-const failurePause = 10 * time.Millisecond
+const failurePause = 100 * time.Millisecond
 
 // close ends the engine and reports what went wrong.
 func (e *engine) close() error {

@@ -14,13 +14,18 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// guard is the file system that one engine works on. It does three things:
+// guard is the file system that one engine works on. It does two things:
 //
 //   - A log's Sync does what the durability asks for.
-//   - From the first change of a file that fails, every later one fails: what
-//     lies on the disk is as it was then, and another engine can go on from it.
-//   - Failures of a log are not shown to pebble, which cannot bear them; what
-//     was not confirmed is cut off, and the committer asks logFailure.
+//   - The first change of a file that fails is the last one: from then on every
+//     change seems to succeed and none is made. Pebble never learns of it. It
+//     could not bear it in its log and manifest, where it ends the process,
+//     and would retry elsewhere for ever, inside Open too. What lies on the
+//     disk stays as it was at the failure, another engine can go on from it,
+//     and the one that lives on appearances is closed.
+//
+// What a log had not confirmed by then is cut off: a record whose writer is
+// told of an error shall not come back. The committer asks logFailure.
 type guard struct {
 	vfs.FS
 	durability Durability
@@ -86,43 +91,31 @@ func (g *guard) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.Ope
 	return g.open(name, func() (vfs.File, error) { return g.FS.OpenReadWrite(name, c, o...) })
 }
 
-func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
-	f, err := vfs.File(nil), g.failure()
-	if err == nil {
-		f, err = open()
-	}
-	switch {
-	case isLog(name):
-		l := &logFile{File: f, name: name, guard: g}
-		if err != nil {
-			l.die(err)
-		}
-		return l, nil
-	case err != nil:
-		return nil, g.trip(err)
-	}
-	return &guardedFile{File: f, guard: g}, nil
-}
-
 // OpenDir implements vfs.FS.
 func (g *guard) OpenDir(name string) (vfs.File, error) {
-	f, err := g.FS.OpenDir(name)
-	if err != nil {
-		return nil, err
-	}
-	return &guardedDir{File: f, guard: g}, nil
+	return g.open(name, func() (vfs.File, error) { return g.FS.OpenDir(name) })
 }
 
-// change runs one change of the directory unless there was a failure.
-func (g *guard) change(run func() error) error {
-	if err := g.failure(); err != nil {
+func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
+	f := &file{name: name, guard: g, log: isLog(name)}
+	f.do(func() (err error) {
+		f.File, err = open()
 		return err
+	})
+	return f, nil
+}
+
+// change makes one change of the directory unless there was a failure.
+func (g *guard) change(run func() error) error {
+	if g.failure() != nil {
+		return nil
 	}
 	err := run()
 	if errors.Is(err, fs.ErrNotExist) {
 		return err // pebble removes what may be gone already
 	}
-	return g.trip(err)
+	g.trip(err)
+	return nil
 }
 
 // Link implements vfs.FS.
@@ -160,142 +153,105 @@ func (unlocked) Close() error { return nil }
 // Unwrap implements vfs.FS.
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-// guardedFile is a file other than a log. Pebble is told of its failures.
-type guardedFile struct {
-	vfs.File
-	guard *guard
-}
-
-func (f *guardedFile) Write(p []byte) (int, error) {
-	if err := f.guard.failure(); err != nil {
-		return 0, err
-	}
-	n, err := f.File.Write(p)
-	return n, f.guard.trip(err)
-}
-
-func (f *guardedFile) WriteAt(p []byte, at int64) (int, error) {
-	if err := f.guard.failure(); err != nil {
-		return 0, err
-	}
-	n, err := f.File.WriteAt(p, at)
-	return n, f.guard.trip(err)
-}
-
-func (f *guardedFile) Sync() error     { return f.guard.change(f.File.Sync) }
-func (f *guardedFile) SyncData() error { return f.guard.change(f.File.SyncData) }
-func (f *guardedFile) SyncTo(n int64) (full bool, err error) {
-	err = f.guard.change(func() error { full, err = f.File.SyncTo(n); return err })
-	return full, err
-}
-
-// guardedDir is a directory, synced when a log has been created, where pebble
-// cannot bear a failure.
-type guardedDir struct {
-	vfs.File
-	guard *guard
-}
-
-func (d *guardedDir) Sync() error {
-	if d.guard.failure() == nil {
-		d.guard.trip(d.File.Sync())
-	}
-	return nil
-}
-
-// logFile is a log being written. For pebble all goes well for ever.
-type logFile struct {
-	vfs.File // nil when it could not be created
+// file is one that pebble changes, or a directory that it syncs.
+type file struct {
+	vfs.File // nil when it could not be opened
 	name     string
 	guard    *guard
+	log      bool
 
-	// Pebble writes, syncs and closes one at a time.
+	// For a log; pebble writes, syncs and closes one thing at a time.
 	dead      bool
 	written   int64
 	confirmed int64 // where the last confirmed record ends
 }
 
-// die refuses records from now on and cuts off what was not confirmed: a
-// record whose writer is told of an error shall not come back after a restart.
-func (f *logFile) die(err error) {
-	if f.dead {
+// do runs one change unless there was a failure.
+func (f *file) do(run func() error) {
+	err := f.guard.failure()
+	if err == nil {
+		err = run()
+	}
+	if err == nil {
 		return
 	}
-	f.dead = true
-	if f.File != nil && f.confirmed < f.written {
-		err = errors.Join(err, f.cut())
+	if f.log {
+		err = f.die(err)
 	}
-	f.guard.log.CompareAndSwap(nil, &err)
 	f.guard.trip(err)
 }
 
-// cut shortens the file, which needs no room on the disk.
-func (f *logFile) cut() error {
-	if err := os.Truncate(f.name, f.confirmed); err != nil {
-		return fmt.Errorf("cut off what was not confirmed: %w", err)
-	}
-	return nil
-}
-
-func (f *logFile) alive() bool {
+// die ends a log: cuts off what was not confirmed, which needs no room on the
+// disk, and tells the committer.
+func (f *file) die(err error) error {
 	if f.dead {
-		return false
+		return err
 	}
-	if err := f.guard.failure(); err != nil {
-		f.die(err)
-		return false
+	f.dead = true
+	if f.File != nil && f.confirmed < f.written {
+		if cut := os.Truncate(f.name, f.confirmed); cut != nil {
+			err = fmt.Errorf("%w; cutting off what was not confirmed: %w", err, cut)
+		}
 	}
-	return true
+	f.guard.log.CompareAndSwap(nil, &err)
+	return err
 }
 
-func (f *logFile) Write(p []byte) (int, error) {
-	if !f.alive() {
-		return len(p), nil
-	}
-	n, err := f.File.Write(p)
-	f.written += int64(n)
-	if err != nil {
-		f.die(err)
-	} else if f.guard.durability == Relaxed {
-		f.confirmed = f.written
-	}
+func (f *file) Write(p []byte) (int, error) {
+	f.do(func() error {
+		n, err := f.File.Write(p)
+		if f.log {
+			f.written += int64(n)
+		}
+		if err == nil && f.log && f.guard.durability == Relaxed {
+			f.confirmed = f.written
+		}
+		return err
+	})
 	return len(p), nil
 }
 
-func (f *logFile) Sync() error     { return f.sync() }
-func (f *logFile) SyncData() error { return f.sync() }
+func (f *file) WriteAt(p []byte, at int64) (int, error) {
+	f.do(func() error {
+		_, err := f.File.WriteAt(p, at)
+		return err
+	})
+	return len(p), nil
+}
 
-func (f *logFile) sync() error {
-	if !f.alive() {
-		return nil
-	}
-	if f.guard.durability == Fsync || f.guard.force.Load() {
-		if err := f.File.SyncData(); err != nil {
-			f.die(err)
-			return nil
+func (f *file) Sync() error { return f.sync(vfs.File.Sync) }
+
+func (f *file) SyncData() error { return f.sync(vfs.File.SyncData) }
+
+func (f *file) sync(sync func(vfs.File) error) error {
+	f.do(func() error {
+		if !f.log || f.guard.durability == Fsync || f.guard.force.Load() {
+			if err := sync(f.File); err != nil {
+				return err
+			}
 		}
-	}
-	f.confirmed = f.written
+		if f.log {
+			f.confirmed = f.written
+		}
+		return nil
+	})
 	return nil
 }
 
-// SyncTo starts writing back early what Close will wait for.
-func (f *logFile) SyncTo(n int64) (full bool, err error) {
-	if f.alive() {
-		if full, err = f.File.SyncTo(n); err != nil {
-			f.die(err)
-		}
-	}
+// SyncTo starts writing back early what a Sync will wait for.
+func (f *file) SyncTo(n int64) (full bool, err error) {
+	f.do(func() error {
+		full, err = f.File.SyncTo(n)
+		return err
+	})
 	return full, nil
 }
 
-// Close syncs whatever the durability: after a power cut only the last log may
-// have a ragged end, or pebble takes the store for corrupt.
-func (f *logFile) Close() error {
-	if f.alive() {
-		if err := f.File.SyncData(); err != nil {
-			f.die(err)
-		}
+// Close syncs a log whatever the durability: after a power cut only the last
+// one may have a ragged end, or pebble takes the store for corrupt.
+func (f *file) Close() error {
+	if f.log {
+		f.do(func() error { return f.File.SyncData() })
 	}
 	if f.File != nil {
 		f.guard.trip(f.File.Close())
@@ -303,30 +259,32 @@ func (f *logFile) Close() error {
 	return nil
 }
 
-func (f *logFile) Preallocate(offset, length int64) error {
-	if f.dead {
+func (f *file) Preallocate(offset, length int64) error {
+	if f.guard.failure() != nil {
 		return nil
 	}
 	return f.File.Preallocate(offset, length) // pebble does without
 }
 
-func (f *logFile) Fd() uintptr {
+func (f *file) Fd() uintptr {
 	if f.File == nil {
 		return vfs.InvalidFd
 	}
 	return f.File.Fd()
 }
 
-func (f *logFile) Stat() (vfs.FileInfo, error) {
+func (f *file) Stat() (vfs.FileInfo, error) {
 	if f.File != nil {
-		if info, err := f.File.Stat(); err == nil {
-			return info, nil
-		}
+		return f.File.Stat()
 	}
 	return noFile(f.name), nil
 }
 
-// noFile describes a log that could not be created.
+func (f *file) Read([]byte) (int, error)            { return 0, fs.ErrInvalid }
+func (f *file) ReadAt([]byte, int64) (int, error)   { return 0, fs.ErrInvalid }
+func (f *file) Prefetch(offset, length int64) error { return nil }
+
+// noFile describes a file that could not be opened.
 type noFile string
 
 func (n noFile) Name() string         { return string(n) }

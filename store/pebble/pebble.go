@@ -66,8 +66,9 @@ type Options struct {
 	Logger     *slog.Logger          // default slog.Default()
 	Metrics    prometheus.Registerer // nil: none
 
-	fs    vfs.FS        // what lies under the guard; default the disk
-	retry time.Duration // pause between attempts to open anew; default a second
+	fs       vfs.FS        // what lies under the guard; default the disk
+	retry    time.Duration // pause between attempts to open anew; default a second
+	memTable uint64        // octets kept in memory before they become a file; default memTableSize
 }
 
 func (o *Options) validate() error {
@@ -87,6 +88,9 @@ func (o *Options) validate() error {
 	}
 	if o.retry == 0 {
 		o.retry = time.Second
+	}
+	if o.memTable == 0 {
+		o.memTable = memTableSize
 	}
 	return nil
 }

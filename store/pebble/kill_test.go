@@ -1,0 +1,134 @@
+package pebble
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vigie/store"
+)
+
+// childDir names the directory in which the test binary, run again by the kill
+// test, writes until it is killed.
+const childDir = "VIGIE_TEST_WRITE_INTO"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childDir); dir != "" {
+		writeUntilKilled(dir, Durability(os.Getenv(childDir+"_DURABILITY")))
+	}
+	os.Exit(m.Run())
+}
+
+// writeUntilKilled says "key revision" for each change once it is confirmed.
+func writeUntilKilled(dir string, d Durability) {
+	s, err := Open(dir, Options{Durability: d, memTable: 256 << 10})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				key := fmt.Sprintf("writer%d/%d", w, i%500)
+				value := fmt.Appendf(nil, "%s %d %s", key, i, strings.Repeat("x", i%700))
+				revision, err := s.Put(context.Background(), key, value, time.Now().Add(time.Hour), store.AnyRevision)
+				if err != nil {
+					fmt.Println("error", err)
+					os.Exit(1)
+				}
+				fmt.Println(key, revision)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestKill: what was confirmed survives kill -9, and revisions go on upwards.
+func TestKill(t *testing.T) {
+	for _, d := range []Durability{Process, Fsync} {
+		t.Run(string(d), func(t *testing.T) {
+			dir := t.TempDir()
+			confirmed := make(map[string]uint64)
+			highest := uint64(0)
+			for range 4 {
+				first := true
+				runAndKill(t, dir, d, func(key string, revision uint64) {
+					if first && revision <= highest {
+						t.Fatalf("revision %d after the restart, %d before", revision, highest)
+					}
+					confirmed[key] = max(confirmed[key], revision)
+				})
+				first = false
+				for _, r := range confirmed {
+					highest = max(highest, r)
+				}
+				checkConfirmed(t, dir, d, confirmed)
+			}
+		})
+	}
+}
+
+// runAndKill reads what the child confirms, kills it in mid-flight, and reads
+// the rest of what it had said.
+func runAndKill(t *testing.T, dir string, d Durability, confirmed func(string, uint64)) {
+	t.Helper()
+	child := exec.Command(os.Args[0], "-test.run=^$")
+	child.Env = append(os.Environ(), childDir+"="+dir, childDir+"_DURABILITY="+string(d))
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for n := 0; lines.Scan(); n++ {
+		var key string
+		var revision uint64
+		if _, err := fmt.Sscan(lines.Text(), &key, &revision); err != nil {
+			if n < 3000 {
+				t.Errorf("the child said %q", lines.Text())
+			}
+			continue // the last line may be cut
+		}
+		confirmed(key, revision)
+		if n == 3000 {
+			child.Process.Kill()
+		}
+	}
+	if err := child.Wait(); err == nil {
+		t.Error("the child ended by itself")
+	}
+}
+
+// checkConfirmed: each key has at least the revision that was confirmed, and
+// the value that was written with it.
+func checkConfirmed(t *testing.T, dir string, d Durability, confirmed map[string]uint64) {
+	t.Helper()
+	s := open(t, dir, Options{Durability: d})
+	defer s.Close()
+	found := make(map[string]uint64)
+	err := s.Load(context.Background(), "", func(e store.Entry) error {
+		found[e.Key] = e.Revision
+		if !strings.HasPrefix(string(e.Value), e.Key+" ") {
+			t.Errorf("%s holds %q", e.Key, e.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, revision := range confirmed {
+		if found[key] < revision {
+			t.Errorf("%s was confirmed at %d, found at %d", key, revision, found[key])
+		}
+	}
+}
