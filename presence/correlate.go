@@ -10,8 +10,11 @@ import (
 // is about; without one it stands alone. Each group comes out with its strongest
 // member first, the groups in the order of their oldest members.
 func groups[S any](all []S, key func(*S) (string, bool), stronger func(a, b *S) int) [][]*S {
-	if len(all) == 0 {
+	switch len(all) {
+	case 0:
 		return nil
+	case 1:
+		return [][]*S{{&all[0]}}
 	}
 	out := make([][]*S, 0, len(all))
 	place := make(map[string]int, len(all))
@@ -36,28 +39,34 @@ func groups[S any](all []S, key func(*S) (string, bool), stronger func(a, b *S) 
 }
 
 func (s *segments) serviceGroups(policy Policy) [][]*service {
-	registered := make(map[string]bool)
+	stronger := func(a, b *service) int { return a.stronger(&b.origin) }
 	if policy.Services == KeepServices {
-		for i := range s.services {
-			if s.services[i].rank == byRegistration {
-				registered[s.services[i].contact] = true
-			}
+		return groups(s.services, s.keptApart(), stronger)
+	}
+	return groups(s.services, func(x *service) (string, bool) {
+		return x.contact, x.rank == byRegistration || !physical(x.tuple)
+	}, stronger)
+}
+
+// keptApart correlates bindings alone: they join the oldest published service of
+// their contact instead of doubling it, and each other.
+func (s *segments) keptApart() func(*service) (string, bool) {
+	registered := make(map[string]bool)
+	for i := range s.services {
+		if s.services[i].rank == byRegistration {
+			registered[s.services[i].contact] = true
 		}
 	}
-	joined := make(map[string]bool)
-	return groups(s.services, func(x *service) (string, bool) {
-		if x.rank == byPublication && physical(x.tuple) {
-			return "", false
+	return func(x *service) (string, bool) {
+		if x.rank == byRegistration {
+			return x.contact, true
 		}
-		if policy.Services == KeepServices && x.rank == byPublication {
-			// A binding still joins one of them, the oldest, instead of doubling it.
-			if !registered[x.contact] || joined[x.contact] {
-				return "", false
-			}
-			joined[x.contact] = true
+		oldest := registered[x.contact] && !physical(x.tuple)
+		if oldest {
+			registered[x.contact] = false // publications come first, in order of age
 		}
-		return x.contact, true
-	}, func(a, b *service) int { return a.stronger(&b.origin) })
+		return x.contact, oldest
+	}
 }
 
 func (s *segments) deviceGroups() [][]*device {

@@ -20,18 +20,48 @@ func (s *segments) discard(policy Policy, now time.Time) {
 		s.changesAt(s.registrations[i].Expires)
 	}
 	for i := range s.services {
-		s.services[i].tuple = s.currentTuple(s.services[i].tuple, policy, now)
-	}
-	for i := range s.persons {
-		s.persons[i].Person = s.currentPerson(s.persons[i].Person, policy, now)
-	}
-	for i := range s.devices {
-		if d := s.devices[i].Device; policy.StripLastInput && hasLastInput(d.UserInput) {
-			stripped := *d
-			stripped.UserInput = withoutLastInput(d.UserInput)
-			s.devices[i].Device = &stripped
+		if x := &s.services[i]; x.timed || policy.StripLastInput {
+			x.tuple = s.currentTuple(x.tuple, policy, now)
 		}
 	}
+	for i := range s.persons {
+		if x := &s.persons[i]; x.timed || policy.StripLastInput {
+			x.Person = s.currentPerson(x.Person, policy, now)
+		}
+	}
+	for i := range s.devices {
+		if x := &s.devices[i]; policy.StripLastInput && hasLastInput(x.UserInput) {
+			stripped := *x.Device
+			stripped.UserInput = withoutLastInput(x.UserInput)
+			x.Device = &stripped
+		}
+	}
+}
+
+// isTimed says whether anything of the document has a boundary in time, which few
+// documents do.
+func isTimed(d *pidf.Document) bool {
+	for i := range d.Tuples {
+		t := &d.Tuples[i]
+		if len(t.TimedStatuses) > 0 || bounded(t.Privacy, enumerationMeta) || bounded(t.StatusIcons, iconMeta) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(d.Persons, func(p pidf.Person) bool {
+		return bounded(p.Activities, enumerationMeta) || bounded(p.Moods, enumerationMeta) ||
+			bounded(p.PlaceIs, placeIsMeta) || bounded(p.PlaceTypes, enumerationMeta) ||
+			bounded(p.Privacy, enumerationMeta) || bounded(p.Spheres, sphereMeta) ||
+			bounded(p.StatusIcons, iconMeta) || bounded(p.TimeOffsets, offsetMeta)
+	})
+}
+
+func bounded[T any](list []T, meta func(*T) *pidf.Meta) bool {
+	for i := range list {
+		if m := meta(&list[i]); !m.From.IsZero() || !m.Until.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *segments) currentTuple(t *pidf.Tuple, policy Policy, now time.Time) *pidf.Tuple {
@@ -52,12 +82,12 @@ func (s *segments) currentPerson(p *pidf.Person, policy Policy, now time.Time) *
 	c := *p
 	changed := current(s, &c.Activities, enumerationMeta, now)
 	changed = current(s, &c.Moods, enumerationMeta, now) || changed
-	changed = current(s, &c.PlaceIs, func(e *pidf.PlaceIs) *pidf.Meta { return &e.Meta }, now) || changed
+	changed = current(s, &c.PlaceIs, placeIsMeta, now) || changed
 	changed = current(s, &c.PlaceTypes, enumerationMeta, now) || changed
 	changed = current(s, &c.Privacy, enumerationMeta, now) || changed
-	changed = current(s, &c.Spheres, func(e *pidf.Sphere) *pidf.Meta { return &e.Meta }, now) || changed
+	changed = current(s, &c.Spheres, sphereMeta, now) || changed
 	changed = current(s, &c.StatusIcons, iconMeta, now) || changed
-	changed = current(s, &c.TimeOffsets, func(e *pidf.TimeOffset) *pidf.Meta { return &e.Meta }, now) || changed
+	changed = current(s, &c.TimeOffsets, offsetMeta, now) || changed
 	if policy.StripLastInput && hasLastInput(c.UserInput) {
 		c.UserInput, changed = withoutLastInput(c.UserInput), true
 	}
@@ -69,6 +99,9 @@ func (s *segments) currentPerson(p *pidf.Person, policy Policy, now time.Time) *
 
 func enumerationMeta(e *pidf.Enumeration) *pidf.Meta { return &e.Meta }
 func iconMeta(e *pidf.StatusIcon) *pidf.Meta         { return &e.Meta }
+func placeIsMeta(e *pidf.PlaceIs) *pidf.Meta         { return &e.Meta }
+func sphereMeta(e *pidf.Sphere) *pidf.Meta           { return &e.Meta }
+func offsetMeta(e *pidf.TimeOffset) *pidf.Meta       { return &e.Meta }
 
 // current keeps of a list what holds now, in a list of its own if it is less, and
 // notes the boundaries of all.

@@ -20,9 +20,7 @@ const ownPrefix = "v-"
 // settleIDs makes the ids of a document NCNames that are unique in it and cannot
 // meet those of others (RFC 3863 §4.4). It depends on the document alone.
 func settleIDs(d *pidf.Document) {
-	n := len(d.Tuples) + len(d.Persons) + len(d.Devices)
-	taken := make(map[string]bool, n)
-	ids := make([]*string, 0, n)
+	ids := make([]*string, 0, len(d.Tuples)+len(d.Persons)+len(d.Devices))
 	for i := range d.Tuples {
 		ids = append(ids, &d.Tuples[i].ID)
 	}
@@ -35,6 +33,10 @@ func settleIDs(d *pidf.Document) {
 	for _, id := range ids {
 		*id = goodID(*id)
 	}
+	if len(ids) == 1 || len(ids) == 2 && *ids[0] != *ids[1] {
+		return // as most documents are
+	}
+	taken := make(map[string]bool, len(ids))
 	var again []*string
 	for _, id := range ids { // those that come first keep theirs
 		if taken[*id] {

@@ -69,11 +69,12 @@ func gather(live []event.Publication) (inputs, error) {
 type published struct {
 	document *pidf.Document
 	contacts []string
+	timed    bool // some of it holds at some times only
 }
 
 func newPublished(d *pidf.Document, presentity sip.URI) *published {
 	settleIDs(d)
-	p := &published{document: d, contacts: make([]string, len(d.Tuples))}
+	p := &published{document: d, contacts: make([]string, len(d.Tuples)), timed: isTimed(d)}
 	for i := range d.Tuples {
 		p.contacts[i] = serviceKey(&d.Tuples[i], presentity)
 	}

@@ -31,7 +31,7 @@ func (s *segments) publication(p *publication) {
 	d := p.document
 	index := 0
 	from := func(published time.Time) (o origin, timestamp time.Time) {
-		o = origin{rank: byPublication, created: p.created, index: index, stamp: p.received, received: p.received}
+		o = origin{rank: byPublication, created: p.created, index: index, timed: p.timed, stamp: p.received, received: p.received}
 		index++
 		if published.IsZero() {
 			return o, published

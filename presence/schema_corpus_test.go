@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,8 @@ func TestEmittedDocumentsAreValid(t *testing.T) {
 	validate(t, filepath.Join(dir, "schemas/all.xsd"), documents)
 }
 
+var named = regexp.MustCompile(`<c:display-name xml:lang="[^"]*">`)
+
 // validate checks all documents in one run of xmllint (Debian libxml2-utils).
 func validate(t *testing.T, schema string, documents []string) {
 	t.Helper()
@@ -74,8 +77,10 @@ func validate(t *testing.T, schema string, documents []string) {
 	arguments := []string{"--nonet", "--noout", "--schema", schema}
 	for i, d := range documents {
 		name := filepath.Join(dir, fmt.Sprintf("%04d.xml", i))
-		// RFC 4480 §3.2 defines lunch, its schema forgot it (RPD-03).
+		// RFC 4480 §3.2 defines lunch (RPD-03) and RFC 4482 §3.2 a name in several
+		// languages (EXT-02); their schemas forgot it.
 		d = strings.ReplaceAll(d, "<rpid:lunch/>", "<rpid:dinner/>")
+		d = named.ReplaceAllString(d, "<c:display-name>")
 		if err := os.WriteFile(name, []byte(d), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -87,15 +92,15 @@ func validate(t *testing.T, schema string, documents []string) {
 	}
 	shown := 0
 	for line := range strings.Lines(string(out)) {
-		var i int
-		if _, bad := fmt.Sscanf(filepath.Base(line), "%04d.xml:", &i); bad != nil || i >= len(documents) || shown == 5 {
+		if strings.HasSuffix(line, " validates\n") || shown == 5 {
 			continue
 		}
 		shown++
+		var i int
+		if _, other := fmt.Sscanf(strings.TrimPrefix(line, dir+"/"), "%d.xml", &i); other != nil {
+			i = 0
+		}
 		t.Errorf("PDF-15/valid: %s%s", line, documents[i])
-	}
-	if shown == 0 {
-		t.Errorf("xmllint said\n%s", out)
 	}
 	t.Fatalf("xmllint over %d documents: %v", len(documents), err)
 }

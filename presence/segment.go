@@ -24,6 +24,7 @@ type origin struct {
 	rank     rank
 	created  int64 // of the input
 	index    int   // of the element in it
+	timed    bool  // the input holds at some times only
 	stamp    time.Time
 	received time.Time
 }
