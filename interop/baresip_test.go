@@ -183,15 +183,6 @@ func TestBaresip(t *testing.T) {
 	})
 }
 
-// The challenges a server offers by default, read by an old baresip.
-func TestBaresipWithDefaultAlgorithms(t *testing.T) {
-	t.Parallel()
-	s := start(t, setup{accounts: people})
-	alice := s.baresip("UDP", "alice", "bob")
-	alice.command("presence_online")
-	s.baresip("UDP", "bob", "alice").shows("alice", "Online")
-}
-
 // signedPublish publishes under MD5 digest.
 func (p *phone) signedPublish(expires int, tag, body string) message {
 	p.t.Helper()

@@ -182,7 +182,7 @@ func TestDigestRefused(t *testing.T) {
 // A nonce that is too old: stale=true, and the new one serves (AUT-07).
 func TestStaleNonce(t *testing.T) {
 	over(t, func(t *testing.T, transport string) {
-		s := digestServer(t, `nonce-lifetime = "2s"`)
+		s := digestServer(t, `nonce-lifetime = "10s"`)
 		p := dial(t, s.addr(), transport, "bob")
 		d := p.subscription("sip:alice@example.com")
 		c := p.challenged(d.subscribe(600))["SHA-256"]
@@ -194,7 +194,7 @@ func TestStaleNonce(t *testing.T) {
 		// Refreshes until the nonce has grown too old.
 		deadline := time.Now().Add(patience)
 		for r.status() == 200 && time.Now().Before(deadline) {
-			<-time.After(500 * time.Millisecond)
+			<-time.After(time.Second)
 			by.nc++
 			if r = p.ask(d.subscribe(600).signed(c, by)); r.status() == 200 {
 				d.notify()

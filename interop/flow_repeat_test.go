@@ -28,11 +28,11 @@ func TestRequestRepeated(t *testing.T) {
 	tag := owner.ask(owner.publish(600, "", pidf("alice", "open", "first", ""))).get("SIP-ETag")
 	d.notify()
 	modify := owner.publish(600, tag, pidf("alice", "open", "second", ""))
-	for range 3 {
-		owner.send(modify)
-	}
 	var tags []string
 	for range 3 {
+		// One after the other's answer: what comes while the first is being
+		// worked on is absorbed without one (RFC 3261 §17.2.2).
+		owner.send(modify)
 		r, ok := owner.response(modify, patience)
 		if !ok {
 			t.Fatal("a repeated PUBLISH got no answer")

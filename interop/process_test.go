@@ -26,6 +26,8 @@ type process struct {
 	out  *output
 	done chan struct{}
 	err  error // of Wait; read after done is closed
+
+	crashed bool // the test ended it on purpose
 }
 
 // spawn starts a program and sees to it that it is gone when the test ends.

@@ -71,7 +71,6 @@ func start(t testing.TB, o setup) *server {
 		s.addAccount(user)
 	}
 	s.run()
-	t.Cleanup(s.inspect)
 	return s
 }
 
@@ -113,7 +112,9 @@ func (s *server) run() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.process = spawn(s.t, "vigie", exec.Command(path, "serve", "--config", s.config, "--data", s.data))
+	p := spawn(s.t, "vigie", exec.Command(path, "serve", "--config", s.config, "--data", s.data))
+	s.process = p
+	s.t.Cleanup(func() { s.inspect(p) })
 	deadline := time.After(patience)
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		if s.ready() {
@@ -152,29 +153,33 @@ func (s *server) addAccount(user string) {
 	}
 }
 
-// inspect ends the server in good order and looks for what no test may leave
-// behind in its log.
-func (s *server) inspect() {
+// inspect ends a server in good order and looks for what no test may leave
+// behind in its log. A server that crash ended has been looked at.
+func (s *server) inspect(p *process) {
+	if p.crashed {
+		return
+	}
 	select {
-	case <-s.process.done:
-		s.t.Errorf("vigie ended during the test: %v", s.process.err)
+	case <-p.done:
+		s.t.Errorf("vigie ended during the test: %v", p.err)
 	default:
-		if err := s.process.stop(); err != nil {
+		if err := p.stop(); err != nil {
 			s.t.Errorf("vigie after SIGTERM: %v", err)
 		}
 	}
-	s.readLog()
+	s.readLog(p)
 }
 
 // crash ends the server as kill -9 does; what the kernel has of it stays.
 func (s *server) crash() {
+	s.process.crashed = true
 	s.process.kill()
-	s.readLog()
+	s.readLog(s.process)
 }
 
 // readLog fails the test for what no log of ours may hold.
-func (s *server) readLog() {
-	log := s.process.out.String()
+func (s *server) readLog(p *process) {
+	log := p.out.String()
 	for _, bad := range []string{"panic:", "WARNING: DATA RACE", "fatal error:"} {
 		if strings.Contains(log, bad) {
 			s.t.Errorf("vigie's log has %q", bad)
