@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("VIGIE_DATA", e.Getenv("WORK")+"/data")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector would hold up every exit by a second
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
