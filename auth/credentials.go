@@ -29,29 +29,37 @@ const maxParameter = 1024
 // realms, of other schemes and of algorithms that are not offered are passed
 // over. An unusable row of ours is an error if none is usable.
 func (d *Digest) credentialsFor(realm string, rows iter.Seq[string]) (credentials, error) {
-	var bad error = ErrNoCredentials
-	if rows == nil {
-		return credentials{}, bad
+	p := &picker{digest: d, realm: realm, err: ErrNoCredentials}
+	if rows != nil {
+		rows(p.look)
 	}
-	for row := range rows {
-		if !isDigest(row) {
-			continue
-		}
-		parsed, err := sip.ParseAuth(row)
-		if err != nil {
-			bad = &CredentialsError{"the credentials do not follow the grammar"}
-			continue
-		}
-		if own, ok := parsed.Get("realm"); !ok || own != realm {
-			continue
-		}
-		c, err := d.read(parsed)
-		if err == nil {
-			return c, nil
-		}
-		bad = err
+	return p.credentials, p.err
+}
+
+// picker goes through rows; one of its own costs less than a loop over a function
+// that is not known.
+type picker struct {
+	digest *Digest
+	realm  string
+	credentials
+	err error
+}
+
+// look takes one row, and tells whether to go on.
+func (p *picker) look(row string) bool {
+	if !isDigest(row) {
+		return true
 	}
-	return credentials{}, bad
+	parsed, err := sip.ParseAuth(row)
+	if err != nil {
+		p.err = &CredentialsError{"the credentials do not follow the grammar"}
+		return true
+	}
+	if own, ok := parsed.Get("realm"); !ok || own != p.realm {
+		return true
+	}
+	p.credentials, p.err = p.digest.read(parsed)
+	return p.err != nil
 }
 
 func isDigest(row string) bool {

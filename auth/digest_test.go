@@ -556,6 +556,27 @@ func TestDigestURI(t *testing.T) {
 	})
 }
 
+// AUT-24: the same verifier serves HTTP, where the uri must be the request target
+// (RFC 7616 §3.4.6).
+func TestHTTP(t *testing.T) {
+	d := verifier(t, auth.DigestOptions{})
+	const target = "/xcap/pres-rules/users/sip:alice@example.com/index"
+	who := client{user: "alice", password: "wonderland", method: "PUT", uri: target}
+	verify := func(target string) error {
+		_, err := d.Verify(context.Background(), auth.Request{
+			Realm: realm, Method: "PUT", Rows: rows(who.answerParsed(t, challenge(t, d), 1)),
+			Serves: func(uri string) bool { return uri == target },
+		})
+		return err
+	}
+	if err := verify(target); err != nil {
+		t.Errorf("AUT-24/digest: %v", err)
+	}
+	if _, ok := errors.AsType[*auth.CredentialsError](verify("/xcap/elsewhere")); !ok {
+		t.Error("AUT-24/other-target: accepted credentials made for another resource")
+	}
+}
+
 func TestAnonymous(t *testing.T) {
 	d := verifier(t, auth.DigestOptions{})
 	nobody := alice

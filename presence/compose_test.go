@@ -196,7 +196,7 @@ func TestStateDerivation(t *testing.T) {
 				live(t, p, 2, document(tuple("t", "closed", "SIP:alice@EXAMPLE.com", "")+doing("busy"))),
 			}
 		}, "open SIP:alice@EXAMPLE.com\nperson busy,meeting\n"},
-		{"two-devices-kept-apart", Policy{Services: KeepServices}, func(p *Presence) []event.Publication {
+		{"PDF-13/kept-apart", Policy{Services: KeepServices}, func(p *Presence) []event.Publication {
 			return []event.Publication{
 				live(t, p, 1, document(tuple("t", "open", aor, ""))),
 				live(t, p, 2, document(tuple("t", "closed", aor, ""))),
@@ -265,6 +265,18 @@ func TestStateDerivation(t *testing.T) {
 				live(t, p, 1, document(tuple("a", "open", "", post)+tuple("b", "closed", "", post)+tuple("c", "open", aor, ""))),
 			}
 		}, "open \nclosed \nopen " + aor + "\n"},
+		{"PDF-07/priority-out-of-range-counts-as-absent", Policy{}, func(p *Presence) []event.Publication {
+			return []event.Publication{live(t, p, 1, document(
+				`<tuple id="a"><status><basic>open</basic></status><contact priority="7">tel:+1</contact></tuple>`+
+					`<tuple id="b"><status><basic>open</basic></status><contact priority="0">tel:+2</contact></tuple>`))}
+		}, "open tel:+2 q=0\nopen tel:+1\n"},
+		{"PDF-06/no-basic-is-closed", Policy{}, func(p *Presence) []event.Publication {
+			return []event.Publication{live(t, p, 1, document(`<tuple id="a"><status/></tuple>`))}
+		}, "closed " + aor + "\n"},
+		{"RPD-01/misplaced-is-not-promoted", Policy{}, func(p *Presence) []event.Publication {
+			return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "<rpid:activities><rpid:busy/></rpid:activities>")+
+				personOf("<rpid:relationship><rpid:family/></rpid:relationship>")))}
+		}, "open " + aor + "\nperson \n"},
 		{"order-by-priority", Policy{}, func(p *Presence) []event.Publication {
 			return []event.Publication{live(t, p, 1, document(
 				`<tuple id="a"><status><basic>open</basic></status><contact>tel:+1</contact></tuple>`+
@@ -424,6 +436,11 @@ func TestView(t *testing.T) {
 			}
 		})
 	}
+	t.Run("PDF-02/declaration", func(t *testing.T) {
+		if got := shown(t, p, w); !strings.HasPrefix(got, `<?xml version="1.0" encoding="UTF-8"?>`) {
+			t.Error(got)
+		}
+	})
 	t.Run("PRS-06/AOR-otherwise", func(t *testing.T) {
 		if got := shown(t, p, w); !strings.Contains(got, ` entity="sip:alice@example.com"`) {
 			t.Error(got)

@@ -26,7 +26,8 @@ func (h *history) shown(now time.Time, inputs []event.Publication) (*whole, stri
 }
 
 // CMP-01: the document is a function of inputs, policy and time. Whatever happened
-// before, in whatever order the inputs are given, restarted or not.
+// before, in whatever order the inputs are given, restarted or not; hence every node
+// of a cluster serves the same (PRS-08).
 func TestDocumentDependsOnInputsAlone(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		r := random{rt}
