@@ -104,7 +104,8 @@ func contactKey(contact string, presentity sip.URI) string {
 	return aor.String() + ":" + strconv.Itoa(int(u.Port)) + ";" + strings.Join(params, ";") + "?" + u.Headers
 }
 
-// deviceKey gives one spelling for all ways to write a URN (RFC 8141 §3.1).
+// deviceKey gives one spelling for all ways to write a URN: case does not tell the
+// UUIDs of devices apart.
 func deviceKey(urn string) string {
 	const scheme = "urn:"
 	if len(urn) > len(scheme) && strings.EqualFold(urn[:len(scheme)], scheme) {
