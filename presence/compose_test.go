@@ -115,179 +115,181 @@ func summary(d *pidf.Document) string {
 	return b.String()
 }
 
-// The state derivation table, as far as its inputs exist.
+const (
+	aor  = "sip:alice@example.com"
+	idle = `<rpid:user-input idle-threshold="%d" last-input="2026-11-23T%s:00Z">idle</rpid:user-input>`
+)
+
+// stateDerivation is the state derivation table, as far as its inputs exist.
+var stateDerivation = []struct {
+	name   string
+	policy Policy
+	inputs func(t testing.TB, p *Presence) []event.Publication
+	want   string
+}{
+	{"PRS-07/no-input-at-all", Policy{}, func(testing.TB, *Presence) []event.Publication { return nil },
+		"closed " + aor + "\n"},
+	{"CMP-03/registered-without-publication", Policy{}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.5", Alive: true})}
+	}, "open " + aor + " q=0.5\n"},
+	{"CMP-03/all-flows-dead", Policy{}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1"})}
+	}, "closed " + aor + "\n"},
+	{"CMP-03/several-bindings-are-one-service", Policy{}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{
+			binding(1, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.2"}),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.2", Q: "0.7", Alive: true}),
+			binding(3, Registration{Contact: "sip:alice@192.0.2.3", Q: "0.5", Alive: true}),
+		}
+	}, "open " + aor + " q=0.7\n"},
+	{"CMP-03/per-instance", Policy{Registered: PerInstance}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{
+			binding(1, Registration{Contact: "sip:alice@192.0.2.1", Instance: "urn:uuid:1", GRUU: aor + ";gr=urn:uuid:1", Alive: true}),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.2", Instance: "urn:uuid:2"}),
+		}
+	}, "closed " + aor + "\nopen " + aor + ";gr=urn:uuid:1\n"},
+	{"CMP-03/registration-not-shown", Policy{Registered: NoTuple}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true})}
+	}, "closed " + aor + "\n"},
+	{"CMP-03/registration-does-not-open", Policy{RegisteredShut: true}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true})}
+	}, "closed " + aor + "\n"},
+	{"CMP-03/binding-expired", Policy{}, func(testing.TB, *Presence) []event.Publication {
+		return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true, Expires: ten.Add(time.Hour)})}
+	}, "closed " + aor + "\n"},
+	{"published-open-not-registered", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "")+doing("away")))}
+	}, "open " + aor + "\nperson away\n"},
+	{"CMP-04/published-closed-registered", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "closed", aor, ""))),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.1", Alive: true}),
+		}
+	}, "closed " + aor + "\n"},
+	{"CMP-04/same-contact-as-binding", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "open", "sip:alice@192.0.2.1:5080", ""))),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.1:5080", Q: "0.8", Alive: true}),
+		}
+	}, "open sip:alice@192.0.2.1:5080 q=0.8\n"},
+	{"CMP-04/contact-is-GRUU", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "closed", aor+";gr=X", ""))),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.1", GRUU: aor + ";gr=X", Alive: true}),
+		}
+	}, "closed " + aor + ";gr=X\n"},
+	{"CMP-04/same-instance", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "closed", "sip:alice@device.invalid", "<dm:deviceID>urn:uuid:ABC</dm:deviceID>"))),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.1", Instance: "URN:uuid:abc", Alive: true}),
+		}
+	}, "closed sip:alice@device.invalid\n"},
+	{"CMP-04/other-instance-stays", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "closed", "sip:alice@device.invalid", "<dm:deviceID>urn:uuid:abc</dm:deviceID>"))),
+			binding(2, Registration{Contact: "sip:alice@192.0.2.1", Instance: "urn:uuid:abd", Alive: true}),
+		}
+	}, "closed sip:alice@device.invalid\nopen " + aor + "\n"},
+	{"two-devices-one-open", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "open", aor, "")+doing("meeting"))),
+			live(t, p, 2, document(tuple("t", "closed", "SIP:alice@EXAMPLE.com", "")+doing("busy"))),
+		}
+	}, "open SIP:alice@EXAMPLE.com\nperson busy,meeting\n"},
+	{"PDF-13/kept-apart", Policy{Services: KeepServices}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "open", aor, ""))),
+			live(t, p, 2, document(tuple("t", "closed", aor, ""))),
+		}
+	}, "closed " + aor + "\nopen " + aor + "\n"},
+	{"kept-apart-and-registered", Policy{Services: KeepServices}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "closed", aor, ""))),
+			live(t, p, 2, document(tuple("t", "closed", aor, ""))),
+			binding(3, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.3", Alive: true}),
+		}
+	}, "closed " + aor + " q=0.3\nclosed " + aor + "\n"},
+	{"CMP-09/all-devices-idle", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10")))),
+			live(t, p, 2, document(`<dm:device id="d">`+fmt.Sprintf(idle, 300, "09:20")+`<dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`)),
+		}
+	}, "open " + aor + "\nperson  idle 5m0s 09:20\n"},
+	{"CMP-09/one-active", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10"))+doing("busy"))),
+			live(t, p, 2, document(`<dm:device id="d"><rpid:user-input>active</rpid:user-input><dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`)),
+		}
+	}, "open " + aor + "\nperson busy active\n"},
+	{"RPD-09/last-input-stripped", Policy{StripLastInput: true}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10"))+
+			personOf(fmt.Sprintf(idle, 60, "09:10"))+
+			`<dm:device id="d">`+fmt.Sprintf(idle, 60, "09:20")+`<dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`))}
+	}, "open " + aor + "\nperson  idle 1m0s 00:00\n"},
+	{"permanent-absence", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "")+doing("permanent-absence")))}
+	}, "closed " + aor + "\nperson permanent-absence\n"},
+	{"RPD-03/unknown-stands-alone", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(doing("unknown"))),
+			live(t, p, 2, document(doing("lunch"))),
+		}
+	}, "closed " + aor + "\nperson lunch\n"},
+	{"RPD-03/only-unknown", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(doing("unknown"))),
+			live(t, p, 2, document(doing("unknown"))),
+		}
+	}, "closed " + aor + "\nperson unknown\n"},
+	{"RPD-03/foreign-activities-unite", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(personOf("<rpid:activities><x:gardening/><rpid:away/></rpid:activities>"))),
+			live(t, p, 2, document(personOf("<rpid:activities><x:gardening/><rpid:other>juggling</rpid:other></rpid:activities>"))),
+		}
+	}, "closed " + aor + "\nperson away,other:juggling,gardening\n"},
+	{"CMP-05/persons-kept", Policy{Persons: KeepPersons}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{
+			live(t, p, 1, document(doing("away"))),
+			live(t, p, 2, document(doing("busy"))),
+		}
+	}, "closed " + aor + "\nperson away\nperson busy\n"},
+	{"CMP-05/single-person", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(doing("away")+doing("busy")))}
+	}, "closed " + aor + "\nperson away,busy\n"},
+	{"no-contact-means-the-address", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(tuple("t", "open", "", "")))}
+	}, "open " + aor + "\n"},
+	{"RPD-07/physical-service-has-no-contact", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		const post = "<rpid:service-class><rpid:postal/></rpid:service-class>"
+		return []event.Publication{
+			live(t, p, 1, document(tuple("a", "open", "", post)+tuple("b", "closed", "", post)+tuple("c", "open", aor, ""))),
+		}
+	}, "open \nclosed \nopen " + aor + "\n"},
+	{"PDF-07/priority-out-of-range-counts-as-absent", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(
+			`<tuple id="a"><status><basic>open</basic></status><contact priority="7">tel:+1</contact></tuple>`+
+				`<tuple id="b"><status><basic>open</basic></status><contact priority="0">tel:+2</contact></tuple>`))}
+	}, "open tel:+2 q=0\nopen tel:+1\n"},
+	{"PDF-06/no-basic-is-closed", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(`<tuple id="a"><status/></tuple>`))}
+	}, "closed " + aor + "\n"},
+	{"RPD-01/misplaced-is-not-promoted", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "<rpid:activities><rpid:busy/></rpid:activities>")+
+			personOf("<rpid:relationship><rpid:family/></rpid:relationship>")))}
+	}, "open " + aor + "\nperson \n"},
+	{"order-by-priority", Policy{}, func(t testing.TB, p *Presence) []event.Publication {
+		return []event.Publication{live(t, p, 1, document(
+			`<tuple id="a"><status><basic>open</basic></status><contact>tel:+1</contact></tuple>`+
+				`<tuple id="b"><status><basic>open</basic></status><contact priority="0.3">tel:+2</contact></tuple>`+
+				`<tuple id="c"><status><basic>open</basic></status><contact priority="0.9">tel:+3</contact></tuple>`))}
+	}, "open tel:+3 q=0.9\nopen tel:+2 q=0.3\nopen tel:+1\n"},
+}
+
 func TestStateDerivation(t *testing.T) {
-	const (
-		aor  = "sip:alice@example.com"
-		idle = `<rpid:user-input idle-threshold="%d" last-input="2026-11-23T%s:00Z">idle</rpid:user-input>`
-	)
-	tests := []struct {
-		name   string
-		policy Policy
-		inputs func(p *Presence) []event.Publication
-		want   string
-	}{
-		{"PRS-07/no-input-at-all", Policy{}, func(*Presence) []event.Publication { return nil },
-			"closed " + aor + "\n"},
-		{"CMP-03/registered-without-publication", Policy{}, func(*Presence) []event.Publication {
-			return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.5", Alive: true})}
-		}, "open " + aor + " q=0.5\n"},
-		{"CMP-03/all-flows-dead", Policy{}, func(*Presence) []event.Publication {
-			return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1"})}
-		}, "closed " + aor + "\n"},
-		{"CMP-03/several-bindings-are-one-service", Policy{}, func(*Presence) []event.Publication {
-			return []event.Publication{
-				binding(1, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.2"}),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.2", Q: "0.7", Alive: true}),
-				binding(3, Registration{Contact: "sip:alice@192.0.2.3", Q: "0.5", Alive: true}),
-			}
-		}, "open " + aor + " q=0.7\n"},
-		{"CMP-03/per-instance", Policy{Registered: PerInstance}, func(*Presence) []event.Publication {
-			return []event.Publication{
-				binding(1, Registration{Contact: "sip:alice@192.0.2.1", Instance: "urn:uuid:1", GRUU: aor + ";gr=urn:uuid:1", Alive: true}),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.2", Instance: "urn:uuid:2"}),
-			}
-		}, "closed " + aor + "\nopen " + aor + ";gr=urn:uuid:1\n"},
-		{"CMP-03/registration-not-shown", Policy{Registered: NoTuple}, func(*Presence) []event.Publication {
-			return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true})}
-		}, "closed " + aor + "\n"},
-		{"CMP-03/registration-does-not-open", Policy{RegisteredShut: true}, func(*Presence) []event.Publication {
-			return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true})}
-		}, "closed " + aor + "\n"},
-		{"CMP-03/binding-expired", Policy{}, func(*Presence) []event.Publication {
-			return []event.Publication{binding(1, Registration{Contact: "sip:alice@192.0.2.1", Alive: true, Expires: ten.Add(time.Hour)})}
-		}, "closed " + aor + "\n"},
-		{"published-open-not-registered", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "")+doing("away")))}
-		}, "open " + aor + "\nperson away\n"},
-		{"CMP-04/published-closed-registered", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "closed", aor, ""))),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.1", Alive: true}),
-			}
-		}, "closed " + aor + "\n"},
-		{"CMP-04/same-contact-as-binding", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "open", "sip:alice@192.0.2.1:5080", ""))),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.1:5080", Q: "0.8", Alive: true}),
-			}
-		}, "open sip:alice@192.0.2.1:5080 q=0.8\n"},
-		{"CMP-04/contact-is-GRUU", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "closed", aor+";gr=X", ""))),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.1", GRUU: aor + ";gr=X", Alive: true}),
-			}
-		}, "closed " + aor + ";gr=X\n"},
-		{"CMP-04/same-instance", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "closed", "sip:alice@device.invalid", "<dm:deviceID>urn:uuid:ABC</dm:deviceID>"))),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.1", Instance: "URN:uuid:abc", Alive: true}),
-			}
-		}, "closed sip:alice@device.invalid\n"},
-		{"CMP-04/other-instance-stays", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "closed", "sip:alice@device.invalid", "<dm:deviceID>urn:uuid:abc</dm:deviceID>"))),
-				binding(2, Registration{Contact: "sip:alice@192.0.2.1", Instance: "urn:uuid:abd", Alive: true}),
-			}
-		}, "closed sip:alice@device.invalid\nopen " + aor + "\n"},
-		{"two-devices-one-open", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "open", aor, "")+doing("meeting"))),
-				live(t, p, 2, document(tuple("t", "closed", "SIP:alice@EXAMPLE.com", "")+doing("busy"))),
-			}
-		}, "open SIP:alice@EXAMPLE.com\nperson busy,meeting\n"},
-		{"PDF-13/kept-apart", Policy{Services: KeepServices}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "open", aor, ""))),
-				live(t, p, 2, document(tuple("t", "closed", aor, ""))),
-			}
-		}, "closed " + aor + "\nopen " + aor + "\n"},
-		{"kept-apart-and-registered", Policy{Services: KeepServices}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "closed", aor, ""))),
-				live(t, p, 2, document(tuple("t", "closed", aor, ""))),
-				binding(3, Registration{Contact: "sip:alice@192.0.2.1", Q: "0.3", Alive: true}),
-			}
-		}, "closed " + aor + " q=0.3\nclosed " + aor + "\n"},
-		{"CMP-09/all-devices-idle", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10")))),
-				live(t, p, 2, document(`<dm:device id="d">`+fmt.Sprintf(idle, 300, "09:20")+`<dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`)),
-			}
-		}, "open " + aor + "\nperson  idle 5m0s 09:20\n"},
-		{"CMP-09/one-active", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10"))+doing("busy"))),
-				live(t, p, 2, document(`<dm:device id="d"><rpid:user-input>active</rpid:user-input><dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`)),
-			}
-		}, "open " + aor + "\nperson busy active\n"},
-		{"RPD-09/last-input-stripped", Policy{StripLastInput: true}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, fmt.Sprintf(idle, 60, "09:10"))+
-				personOf(fmt.Sprintf(idle, 60, "09:10"))+
-				`<dm:device id="d">`+fmt.Sprintf(idle, 60, "09:20")+`<dm:deviceID>urn:uuid:1</dm:deviceID></dm:device>`))}
-		}, "open " + aor + "\nperson  idle 1m0s 00:00\n"},
-		{"permanent-absence", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "")+doing("permanent-absence")))}
-		}, "closed " + aor + "\nperson permanent-absence\n"},
-		{"RPD-03/unknown-stands-alone", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(doing("unknown"))),
-				live(t, p, 2, document(doing("lunch"))),
-			}
-		}, "closed " + aor + "\nperson lunch\n"},
-		{"RPD-03/only-unknown", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(doing("unknown"))),
-				live(t, p, 2, document(doing("unknown"))),
-			}
-		}, "closed " + aor + "\nperson unknown\n"},
-		{"RPD-03/foreign-activities-unite", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(personOf("<rpid:activities><x:gardening/><rpid:away/></rpid:activities>"))),
-				live(t, p, 2, document(personOf("<rpid:activities><x:gardening/><rpid:other>juggling</rpid:other></rpid:activities>"))),
-			}
-		}, "closed " + aor + "\nperson away,other:juggling,gardening\n"},
-		{"CMP-05/persons-kept", Policy{Persons: KeepPersons}, func(p *Presence) []event.Publication {
-			return []event.Publication{
-				live(t, p, 1, document(doing("away"))),
-				live(t, p, 2, document(doing("busy"))),
-			}
-		}, "closed " + aor + "\nperson away\nperson busy\n"},
-		{"CMP-05/single-person", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(doing("away")+doing("busy")))}
-		}, "closed " + aor + "\nperson away,busy\n"},
-		{"no-contact-means-the-address", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(tuple("t", "open", "", "")))}
-		}, "open " + aor + "\n"},
-		{"RPD-07/physical-service-has-no-contact", Policy{}, func(p *Presence) []event.Publication {
-			const post = "<rpid:service-class><rpid:postal/></rpid:service-class>"
-			return []event.Publication{
-				live(t, p, 1, document(tuple("a", "open", "", post)+tuple("b", "closed", "", post)+tuple("c", "open", aor, ""))),
-			}
-		}, "open \nclosed \nopen " + aor + "\n"},
-		{"PDF-07/priority-out-of-range-counts-as-absent", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(
-				`<tuple id="a"><status><basic>open</basic></status><contact priority="7">tel:+1</contact></tuple>`+
-					`<tuple id="b"><status><basic>open</basic></status><contact priority="0">tel:+2</contact></tuple>`))}
-		}, "open tel:+2 q=0\nopen tel:+1\n"},
-		{"PDF-06/no-basic-is-closed", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(`<tuple id="a"><status/></tuple>`))}
-		}, "closed " + aor + "\n"},
-		{"RPD-01/misplaced-is-not-promoted", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(tuple("t", "open", aor, "<rpid:activities><rpid:busy/></rpid:activities>")+
-				personOf("<rpid:relationship><rpid:family/></rpid:relationship>")))}
-		}, "open " + aor + "\nperson \n"},
-		{"order-by-priority", Policy{}, func(p *Presence) []event.Publication {
-			return []event.Publication{live(t, p, 1, document(
-				`<tuple id="a"><status><basic>open</basic></status><contact>tel:+1</contact></tuple>`+
-					`<tuple id="b"><status><basic>open</basic></status><contact priority="0.3">tel:+2</contact></tuple>`+
-					`<tuple id="c"><status><basic>open</basic></status><contact priority="0.9">tel:+3</contact></tuple>`))}
-		}, "open tel:+3 q=0.9\nopen tel:+2 q=0.3\nopen tel:+1\n"},
-	}
-	for _, test := range tests {
+	for _, test := range stateDerivation {
 		t.Run(test.name, func(t *testing.T) {
 			p := New(Options{Policy: test.policy})
-			w := composed(t, p, ten.Add(2*time.Hour), test.inputs(p)...)
+			w := composed(t, p, ten.Add(2*time.Hour), test.inputs(t, p)...)
 			if got := summary(&w.document); got != test.want {
 				t.Errorf("composed:\n%swant:\n%s", got, test.want)
 			}
