@@ -104,3 +104,7 @@ func TestFollowerTooSlow(t *testing.T) {
 		t.Errorf("Follow: %v, want ErrBehind", err)
 	}
 }
+
+func TestMemoryDirectory(t *testing.T) {
+	storetest.Directory(t, func(*testing.T) store.Directory { return store.NewMemoryDirectory() })
+}
