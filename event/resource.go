@@ -79,8 +79,26 @@ func (r *resource) run() {
 	}
 	r.schedule()
 	r.unlock()
-	for _, s := range tell {
+	fanout{tell, r.engine.workers}.run()
+}
+
+// fanoutPiece is how many watchers are told before others have their turn.
+const fanoutPiece = 256
+
+// fanout tells the watchers of one resource in pieces, so that a popular
+// presentity does not hold up the others (SCL-05).
+type fanout struct {
+	tell    []*subscription
+	workers *workers
+}
+
+func (f fanout) run() {
+	now := f.tell[:min(len(f.tell), fanoutPiece)]
+	for _, s := range now {
 		s.send()
+	}
+	if rest := f.tell[len(now):]; len(rest) > 0 {
+		f.workers.give(fanout{rest, f.workers})
 	}
 }
 

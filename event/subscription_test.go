@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vigie/sip"
@@ -373,3 +377,59 @@ func TestSubscribeUnknownPackage(t *testing.T) {
 		wantErr(t, err, ErrUnknownPackage)
 	})
 }
+
+// SCL-05: a popular presentity is told of in pieces; a change elsewhere that
+// comes while its watchers are being told is not behind them all, even with one
+// worker.
+func TestFanoutLetsOthersThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := New(Options{
+			Store:    store.NewMemory(),
+			Packages: []PackageOptions{{Package: words{}, Lifetimes: Lifetimes{Min: time.Minute, Default: time.Hour, Max: 24 * time.Hour}}},
+			Workers:  1,
+			Logger:   slog.New(slog.DiscardHandler),
+		})
+		t.Cleanup(e.Close)
+		h := &house{Engine: e, t: t}
+		var mu sync.Mutex
+		var order []string
+		note := func(name string) *ear {
+			return &ear{answer: func(s Subscription, _ Notification) {
+				mu.Lock()
+				order = append(order, name)
+				mu.Unlock()
+				s.Notified(Outcome{Result: Delivered})
+			}}
+		}
+		const popular = 10 * fanoutPiece
+		for i := range popular {
+			h.watch(note("popular"), fmt.Sprintf("sip:bob%d@example.com", i), time.Hour)
+		}
+		quiet := Resource{Package: "words", URI: sip.MustURI("sip:carol@example.com")}
+		q := Subscribe{Resource: quiet, Watcher: who("sip:dave@example.com"), Expires: time.Hour, Form: Form{Type: "text/plain"}}
+		if _, err := e.Subscribe(t.Context(), q, note("quiet")); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		order = nil
+		held := gate(make(chan struct{}))
+		e.workers.give(held) // both changes wait for the one worker, the popular one first
+		h.say("one", "")
+		if _, err := h.publish(Publish{Resource: quiet, Expires: time.Hour, Body: &Body{"text/plain", []byte("two")}}); err != nil {
+			t.Fatal(err)
+		}
+		close(held)
+		synctest.Wait()
+		if len(order) != popular+1 {
+			t.Fatalf("%d notifications, want %d", len(order), popular+1)
+		}
+		if place := slices.Index(order, "quiet"); place > fanoutPiece {
+			t.Errorf("the other watcher was told as number %d of %d", place+1, len(order))
+		}
+	})
+}
+
+// gate is a task that ends when it is closed.
+type gate chan struct{}
+
+func (g gate) run() { <-g }
