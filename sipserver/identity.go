@@ -52,7 +52,7 @@ func (x *exchange) authenticate(from sip.URI, trusted bool) (event.Identity, err
 		Rows:   x.req.Rows(sip.HeaderAuthorization),
 		Body:   x.req.Body,
 		Source: source,
-		Serves: s.serves,
+		Serves: x.serves,
 	})
 	if err != nil {
 		return event.Identity{}, x.unauthenticated(realm, source, err)
@@ -114,7 +114,8 @@ func (x *exchange) realm(from sip.URI) string {
 // serves tells whether the uri of credentials names something of this server
 // (RFC 3261 §22.4): one of its domains or its own address, which in-dialog
 // requests are sent to.
-func (s *Server) serves(uri string) bool {
+func (x *exchange) serves(uri string) bool {
+	s := x.server
 	u, err := sip.ParseURI(uri)
 	if err != nil {
 		return false
@@ -127,11 +128,12 @@ func (s *Server) serves(uri string) bool {
 			return true
 		}
 	}
-	return s.isOwn(u)
+	return s.isOwn(u, x.tx.Flow.Local.Addr())
 }
 
-// isOwn tells whether a URI's host is a numeric address we listen on.
-func (s *Server) isOwn(u sip.URI) bool {
+// isOwn tells whether a URI's host is a numeric address we listen on; local is
+// the one that the message arrived at.
+func (s *Server) isOwn(u sip.URI, local netip.Addr) bool {
 	addr, ok := numeric(u)
 	if !ok {
 		return false
@@ -141,7 +143,7 @@ func (s *Server) isOwn(u sip.URI) bool {
 		if u.Port == 0 {
 			port = p
 		}
-		if s.listensOn(addr, port) {
+		if s.listensOn(addr, port, local) {
 			return true
 		}
 	}

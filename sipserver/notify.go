@@ -275,7 +275,7 @@ func (d *dialog) follow(response *sip.Message) {
 		return
 	}
 	u, err := a.Parsed()
-	if err != nil || !u.IsSIP() || d.server.suspicious(u, d.flow.Remote.Addr()) != nil {
+	if err != nil || !u.IsSIP() || d.server.suspicious(u, d.flow) != nil {
 		return
 	}
 	if p, err := d.parts.with(partTarget, a.URI); err == nil {

@@ -7,10 +7,18 @@ import (
 )
 
 // options tells what is served (RFC 3261 §11.2). It needs no credentials:
-// neighbours ask to know that the server is alive.
+// neighbours ask to know that the server is alive. Which users there are it does
+// not tell. Within a dialog it says that the dialog lives (RFC 5057 §5.3).
 func (x *exchange) options() error {
-	if _, err := x.requestURI(); err != nil {
+	uri, err := x.requestURI()
+	if err != nil {
 		return err
+	}
+	if uri.User != "" && !x.serves(uri.String()) {
+		return x.server.unwelcome(refuse(404, ""))
+	}
+	if tag := x.req.To.Tag(); tag != "" && x.server.dialogs.find(x.req.CallID, tag, x.req.From.Tag()) == nil {
+		return refuse(481, "")
 	}
 	if err := x.required(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package sipserver
 
 import (
+	"errors"
 	"slices"
 
 	"vigie/event"
@@ -36,12 +37,17 @@ func (x *exchange) publish() error {
 	if err != nil {
 		return err
 	}
-	receipt, err := x.server.Events.Publish(x, event.Publish{
+	q := event.Publish{
 		Resource: event.Resource{Package: pkg.Name(), URI: aor},
 		IfMatch:  tag,
 		Expires:  x.expires(),
 		Body:     body,
-	})
+	}
+	receipt, err := x.server.Events.Publish(x, q)
+	if foreign := (*event.UnsupportedBodyError)(nil); errors.As(err, &foreign) && x.optionalBody() {
+		q.Body = nil // it counts as not there, RFC 3261 §8.2.3
+		receipt, err = x.server.Events.Publish(x, q)
+	}
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (x *exchange) requestURI() (sip.URI, error) {
 	if err != nil {
 		return sip.URI{}, refuse(400, phrase(err.Error()))
 	}
-	if uri.User == "" && uri.IsSIP() && x.server.isOwn(uri) {
+	if uri.User == "" && uri.IsSIP() && x.server.isOwn(uri, x.tx.Flow.Local.Addr()) {
 		for route := range x.req.Values(sip.HeaderRoute) {
 			if a, err := sip.ParseAddress(route); err == nil {
 				if last, err := a.Parsed(); err == nil {
@@ -183,6 +183,18 @@ func (x *exchange) body() (*event.Body, error) {
 	}
 	value, _ := x.req.Header(sip.HeaderContentType)
 	return &event.Body{Type: value, Data: x.req.Body}, nil
+}
+
+// optionalBody says that the sender can do without the body being understood
+// (RFC 3261 §8.2.3, §20.11).
+func (x *exchange) optionalBody() bool {
+	value, ok := x.req.Header(sip.HeaderContentDisposition)
+	if !ok {
+		return false
+	}
+	_, params, _ := strings.Cut(value, ";")
+	handling, _ := sip.Params(";" + params).Get("handling")
+	return strings.EqualFold(handling, "optional")
 }
 
 func (s *Server) allowEvents() string {

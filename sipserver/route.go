@@ -15,12 +15,12 @@ import (
 // suspicious refuses a Contact that NOTIFYs must not be sent to: addresses
 // that are nobody's or everybody's, our own, and the loopback of this machine
 // for watchers that are not on it (RFC 3856 §9.5).
-func (s *Server) suspicious(contact sip.URI, source netip.Addr) error {
+func (s *Server) suspicious(contact sip.URI, f transport.Flow) error {
 	addr, ok := numeric(contact)
 	if !ok {
 		return nil
 	}
-	if s.forbidden(addr, source) || s.isOwn(contact) {
+	if s.forbidden(addr, f.Remote.Addr()) || s.isOwn(contact, f.Local.Addr()) {
 		return refuse(403, "Contact is not an address that NOTIFY may be sent to")
 	}
 	return nil
@@ -32,15 +32,17 @@ func (s *Server) forbidden(addr, source netip.Addr) bool {
 		addr.IsLoopback() && source.IsValid() && !source.IsLoopback()
 }
 
-func (s *Server) listensOn(addr netip.Addr, port uint16) bool {
+// listensOn tells whether an address and port are ours. local is the address
+// that the flow in question arrived at: with a listener on all addresses it is
+// how we know that it is one of them.
+func (s *Server) listensOn(addr netip.Addr, port uint16, local netip.Addr) bool {
 	if s.own[netip.AddrPortFrom(addr, port)] {
 		return true
 	}
-	wildcard := netip.IPv4Unspecified()
-	if addr.Is6() {
-		wildcard = netip.IPv6Unspecified()
+	if !addr.IsLoopback() && addr != local.Unmap() {
+		return false
 	}
-	return addr.IsLoopback() && s.own[netip.AddrPortFrom(wildcard, port)]
+	return s.own[netip.AddrPortFrom(netip.IPv4Unspecified(), port)] || s.own[netip.AddrPortFrom(netip.IPv6Unspecified(), port)]
 }
 
 // numeric gives a URI's host as an address, if it is one.
@@ -84,21 +86,24 @@ func (d *dialog) connect(ctx context.Context, over transport.Protocol) (transpor
 	if err != nil {
 		return transport.Flow{}, err
 	}
+	d.mu.Lock()
+	local := d.flow.Local.Addr()
+	d.mu.Unlock()
 	err = errNoWay
 	for _, t := range targets {
 		var f transport.Flow
-		if f, err = d.server.reach(ctx, t, over); err == nil {
+		if f, err = d.server.reach(ctx, t, over, local); err == nil {
 			return f, nil
 		}
 	}
 	return transport.Flow{}, fmt.Errorf("connect to %s: %w", uri, err)
 }
 
-func (s *Server) reach(ctx context.Context, t transport.Target, over transport.Protocol) (transport.Flow, error) {
+func (s *Server) reach(ctx context.Context, t transport.Target, over transport.Protocol, local netip.Addr) (transport.Flow, error) {
 	if over != 0 {
 		t.Protocol = over
 	}
-	if s.forbidden(t.Addr.Addr(), netip.Addr{}) || s.listensOn(t.Addr.Addr(), t.Addr.Port()) {
+	if s.forbidden(t.Addr.Addr(), netip.Addr{}) || s.listensOn(t.Addr.Addr(), t.Addr.Port(), local) {
 		return transport.Flow{}, errForbidden
 	}
 	if s.network.Unreachable(t.Protocol, t.Addr) {

@@ -163,7 +163,7 @@ func (x *exchange) contact() (string, error) {
 	if err != nil || !u.IsSIP() {
 		return "", refuse(400, "Contact is not a sip or sips URI")
 	}
-	return a.URI, x.server.suspicious(u, x.tx.Flow.Remote.Addr())
+	return a.URI, x.server.suspicious(u, x.tx.Flow)
 }
 
 // newTarget is the Contact of a SUBSCRIBE within a dialog, which may leave it
@@ -197,9 +197,10 @@ func (x *exchange) accept(pkg event.Package) (event.Form, error) {
 	return event.Form{Type: types[i]}, nil
 }
 
-// noBody refuses bodies: no package takes one in SUBSCRIBE.
+// noBody refuses bodies that must be understood: no package takes one in
+// SUBSCRIBE.
 func (x *exchange) noBody() error {
-	if len(x.req.Body) == 0 {
+	if len(x.req.Body) == 0 || x.optionalBody() {
 		return nil
 	}
 	return refuse(415, "SUBSCRIBE bodies are not understood").with(sip.HeaderAccept, "")
