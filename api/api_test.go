@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -572,10 +573,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("leaving gives %v", err)
 	}
 	for h.subscriptions() != 0 {
-		// The server learns of it when its connection ends.
-		if t.Context().Err() != nil {
-			t.Fatal("the subscription stays")
-		}
+		runtime.Gosched() // the server learns of it when its connection ends
 	}
 }
 

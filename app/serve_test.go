@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -207,8 +208,32 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// ask sends OPTIONS on a connection and gives what comes back.
+func ask(t *testing.T, c net.Conn, protocol string) string {
+	t.Helper()
+	request := strings.ReplaceAll("OPTIONS sip:example.com SIP/2.0\nVia: SIP/2.0/"+protocol+" 127.0.0.1;rport;branch=z9hG4bKa\n"+
+		"Max-Forwards: 70\nFrom: <sip:alice@example.com>;tag=a\nTo: <sip:example.com>\nCall-ID: a\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n", "\n", "\r\n")
+	if _, err := io.WriteString(c, request); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 4096)
+	n, err := c.Read(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(answer[:n])
+}
+
 func TestMetricsAreThere(t *testing.T) {
 	s := start(t, quick(), Options{Data: t.TempDir()})
+	c, err := net.Dial("udp", s.Listeners()[0].HostPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if answer := ask(t, c, "UDP"); !strings.HasPrefix(answer, "SIP/2.0 200 ") {
+		t.Fatalf("OPTIONS is answered %s", answer)
+	}
 	status, body := get(t, s.HTTP()+"/metrics")
 	if status != 200 {
 		t.Fatalf("/metrics is %d", status)
@@ -217,11 +242,34 @@ func TestMetricsAreThere(t *testing.T) {
 		"go_goroutines", "process_resident_memory_bytes",
 		"vigie_publications{", "vigie_subscriptions{", "vigie_notifications_total{", "vigie_notifications_coalesced_total",
 		"vigie_publish_to_notify_seconds_bucket", "vigie_event_queue_depth", "vigie_event_store_errors_total",
-		"vigie_auth_verifications_total{", "vigie_transport_", "vigie_transaction", "vigie_store_",
+		"vigie_auth_verifications_total{", "vigie_sip_challenges_total", "vigie_transport_messages_received_total{protocol=\"udp\"} 1",
+		"vigie_transaction_received_requests_total{method=\"OPTIONS\",status=\"200\"} 1", "vigie_transaction_live{", "vigie_store_put_seconds_bucket",
 	} {
 		if !strings.Contains(body, "\n"+name) {
 			t.Errorf("/metrics lacks %s", name)
 		}
+	}
+}
+
+func TestTLS(t *testing.T) {
+	dir := t.TempDir()
+	writeCertificate(t, dir)
+	c := quick()
+	c.File = filepath.Join(dir, "vigie.toml")
+	c.SIP.Listen = []string{"tls://127.0.0.1:0"}
+	c.TLS = TLS{Certificate: "cert.pem", Key: "key.pem", ClientCA: "cert.pem"}
+	s := start(t, c, Options{Data: t.TempDir()})
+	roots, err := loadPool(filepath.Join(dir, "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := tls.Dial("tcp", s.Listeners()[0].HostPort(), &tls.Config{RootCAs: roots, ServerName: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if answer := ask(t, conn, "TLS"); !strings.HasPrefix(answer, "SIP/2.0 200 ") {
+		t.Errorf("OPTIONS is answered %s", answer)
 	}
 }
 
