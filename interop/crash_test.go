@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,7 @@ func TestCrash(t *testing.T) {
 const (
 	publishers = 24
 	watchers   = 6  // each watches every fourth publisher
+	joining    = 4  // subscribe, refresh and leave all the time
 	brief      = 3  // lifetime in seconds of what expires while the server is down
 	empty      = "" // the state of who has published nothing
 )
@@ -55,6 +57,7 @@ func crash(t *testing.T) {
 	var sources []*source
 	for i := range publishers {
 		p := &source{phone: dial(t, s.addr(), "UDP", fmt.Sprintf("p%d", i)), given: make(map[string]bool)}
+		p.phone.load = true
 		sources = append(sources, p)
 		load.Go(func() { p.publishUntil(stop) })
 	}
@@ -63,12 +66,20 @@ func crash(t *testing.T) {
 	var watch sync.WaitGroup
 	for i := range watchers {
 		l := newListener(dial(t, s.addr(), "UDP", fmt.Sprintf("w%d", i)))
+		l.phone.load = true
 		l.open("sip:erin@example.com")
 		for j := i % 4; j < publishers; j += 4 {
 			l.open("sip:" + sources[j].phone.user + "@example.com")
 		}
 		listeners = append(listeners, l)
 		watch.Go(func() { l.listenUntil(watching) })
+	}
+	var joiners []*joiner
+	for i := range joining {
+		j := &joiner{phone: dial(t, s.addr(), "UDP", fmt.Sprintf("j%d", i))}
+		j.phone.load = true
+		joiners = append(joiners, j)
+		load.Go(func() { j.joinUntil(stop) })
 	}
 	defer watch.Wait()
 	defer close(watching)
@@ -79,13 +90,19 @@ func crash(t *testing.T) {
 	s.crash()
 	close(stop)
 	load.Wait()
-	total := 0
+	published, open, pending := 0, 0, 0
 	for _, p := range sources {
-		total += len(p.given)
+		published += len(p.given)
+		if p.pending != nil {
+			pending++
+		}
 	}
-	t.Logf("killed after %v; %d PUBLISHes answered", after, total)
-	if total < publishers {
-		t.Errorf("only %d PUBLISHes were answered before the crash: not much of a test", total)
+	for _, j := range joiners {
+		open += len(j.open)
+	}
+	t.Logf("killed after %v; answered: %d PUBLISHes, %d subscriptions still open; %d PUBLISHes under way", after, published, open, pending)
+	if published < publishers || open < joining {
+		t.Errorf("%d PUBLISHes and %d subscriptions before the crash: not much of a test", published, open)
 	}
 	// What is brief ends while nobody is there.
 	<-time.After(time.Until(begin.Add(brief*time.Second + 200*time.Millisecond)))
@@ -106,6 +123,9 @@ func crash(t *testing.T) {
 	}
 	for _, l := range listeners {
 		l.check(t)
+	}
+	for _, j := range joiners {
+		j.check(t)
 	}
 }
 
@@ -319,7 +339,7 @@ func (l *listener) hears(t *testing.T, sources []*source) {
 		}
 		return "", "", ""
 	}
-	deadline := time.After(patience)
+	deadline := time.After(patience / 2)
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		uri, shown, state := wrong()
 		if uri == "" {
@@ -358,6 +378,115 @@ func (l *listener) check(t *testing.T) {
 			if !heard {
 				<-time.After(5 * time.Millisecond)
 			}
+		}
+	}
+}
+
+// joiner subscribes, refreshes and unsubscribes while the load goes on, and
+// remembers which subscriptions a 200 has left open or ended.
+type joiner struct {
+	phone *phone
+	open  []*dialog
+	ended []*dialog
+}
+
+func (j *joiner) joinUntil(stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		if !j.step(stop) {
+			return
+		}
+	}
+}
+
+// step makes one request and takes its answer; false when none came any more.
+func (j *joiner) step(stop <-chan struct{}) bool {
+	var d *dialog
+	expires, at := 600, -1
+	if len(j.open) > 0 && rand.N(3) > 0 {
+		at = rand.N(len(j.open))
+		d = j.open[at]
+		if rand.N(3) == 0 {
+			expires = 0
+		}
+	} else {
+		d = j.phone.subscription(fmt.Sprintf("sip:p%d@example.com", rand.N(publishers)))
+	}
+	m := d.subscribe(expires)
+	j.phone.send(m)
+	for {
+		j.answerAll()
+		if r, ok := j.phone.response(m, 5*time.Millisecond); ok {
+			return j.note(d, at, expires, r)
+		}
+		select {
+		case <-stop:
+			if r, ok := j.phone.response(m, 500*time.Millisecond); ok {
+				return j.note(d, at, expires, r)
+			}
+			// Whether this request was carried out, nobody can say.
+			if at >= 0 {
+				j.open = slices.Delete(j.open, at, at+1)
+			}
+			return false
+		default:
+		}
+	}
+}
+
+func (j *joiner) note(d *dialog, at, expires int, r message) bool {
+	if r.status() != 200 {
+		j.phone.t.Errorf("SUBSCRIBE of %s by %s: %s", d.uri, j.phone.user, r.start)
+		return false
+	}
+	d.learn(r)
+	switch {
+	case expires == 0:
+		j.ended = append(j.ended, d)
+		j.open = slices.Delete(j.open, at, at+1)
+	case at < 0:
+		j.open = append(j.open, d)
+	}
+	return true
+}
+
+// answerAll answers the NOTIFYs that have come.
+func (j *joiner) answerAll() {
+	for {
+		m, ok := j.phone.take(0, func(m message) bool { return m.method() == "NOTIFY" })
+		if !ok {
+			return
+		}
+		j.phone.send(answer(m, 200, "OK", "", row{"Contact", j.phone.contact()}))
+	}
+}
+
+// check refreshes what is open, which gets 200, and what has ended, which gets
+// 481.
+func (j *joiner) check(t *testing.T) {
+	ask := func(d *dialog) message {
+		m := d.subscribe(600)
+		j.phone.send(m)
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+			j.answerAll()
+			if r, ok := j.phone.response(m, 20*time.Millisecond); ok {
+				return r
+			}
+		}
+		return message{}
+	}
+	for _, d := range j.open {
+		if r := ask(d); r.status() != 200 {
+			t.Errorf("EVT-31: refresh of %s by %s after the restart: %q", d.uri, j.phone.user, r.start)
+		}
+	}
+	for _, d := range j.ended[max(0, len(j.ended)-20):] {
+		if r := ask(d); r.status() != 481 {
+			t.Errorf("EVT-14: refresh of %s by %s, who had left before the crash: %q", d.uri, j.phone.user, r.start)
 		}
 	}
 }

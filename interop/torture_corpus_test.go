@@ -4,6 +4,7 @@ package interop
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"os"
@@ -128,7 +129,7 @@ func newCaller(t *testing.T, host string) *caller {
 	t.Helper()
 	c := &caller{t: t, answers: make(chan message, 64)}
 	// The default ports of SIP and SIPS, and those some messages name.
-	for _, port := range []int{5060, 5061, 5050, 19823} {
+	for _, port := range []int{5060, 5061, 5050, 6050, 19823} {
 		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(host), Port: port})
 		if err != nil {
 			t.Fatal(err)
@@ -202,6 +203,9 @@ func TestTortureOverTCP(t *testing.T) {
 	s := start(t, setup{accounts: people, sip: []string{"unauthenticated-rate = 0", `read-timeout = "2s"`}})
 	probe := dial(t, s.addr(), "UDP", "probe")
 	for _, m := range tortures(t) {
+		if m.file == "dblreq.dat" {
+			continue // what follows the two requests is no SIP, and ends a stream before they are answered
+		}
 		t.Run(m.file, func(t *testing.T) {
 			conn, err := net.Dial("tcp", s.addr())
 			if err != nil {
@@ -211,7 +215,7 @@ func TestTortureOverTCP(t *testing.T) {
 			if _, err := conn.Write(m.data); err != nil {
 				t.Fatal(err)
 			}
-			framed := lengthRow.Match(m.data) && !m.maySilent()
+			framed := lengthRow.Match(m.data) && bytes.Contains(m.data, []byte("\r\n\r\n")) && !m.maySilent()
 			limit := 300 * time.Millisecond
 			if framed {
 				limit = answerTime
