@@ -58,7 +58,8 @@ type TLS struct {
 
 // HTTP is the [http] section.
 type HTTP struct {
-	Listen string
+	Listen      string
+	Connections int
 }
 
 // Storage is the [storage] section.
@@ -134,7 +135,7 @@ func Default() *Config {
 			WriteQueue:          1 << 20,
 			ServerHeader:        "vigie",
 		},
-		HTTP:    HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:    HTTP{Listen: "127.0.0.1:8080", Connections: 1000},
 		Storage: Storage{Directory: "sqlite", Durability: "process"},
 		Presence: Presence{
 			Package:      Package{Expires: hour, NotifyInterval: 5 * time.Second},

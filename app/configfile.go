@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -48,7 +49,11 @@ func Load(file string) (*Config, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
+		var cause *fs.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err
+		}
+		return nil, Problems{{File: file, Text: "cannot be read: " + err.Error()}}
 	}
 	return parse(file, data)
 }

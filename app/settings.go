@@ -89,6 +89,7 @@ func (c *Config) edges() []setting {
 	return []setting{
 		{"http.listen", text{&c.HTTP.Listen},
 			"Address and port; \"\" turns HTTP off. There is no TLS here yet: keep it on this machine or behind a proxy."},
+		{"http.connections", number{&c.HTTP.Connections, 10, math.MaxInt32}, "Open connections, event streams included; more wait."},
 		{"storage.directory", choice{&c.Storage.Directory, []string{"sqlite"}}, "Accounts, tokens, settings."},
 		{"storage.durability", choice{&c.Storage.Durability, []string{"process", "fsync", "relaxed"}},
 			"What a 200 to PUBLISH or SUBSCRIBE promises: \"process\" survives the death of the process, \"fsync\" a power\n" +

@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/net/netutil"
 
 	"vigie/api"
 	"vigie/auth"
@@ -264,7 +265,7 @@ func (s *Server) serveHTTP(context.Context) error {
 			LocalToken: auth.HashToken(s.token), Presentity: s.presentity, Status: s.status, Ready: s.ready,
 			Changed: s.accounts.Forget, Gatherer: s.metrics, MaxBody: s.config.Presence.Limits.Body, Logger: s.log,
 		})
-		server.Serve(l)
+		server.Serve(netutil.LimitListener(l, s.config.HTTP.Connections))
 		s.atStop("close HTTP", func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), s.config.Runtime.Grace)
 			defer cancel()
