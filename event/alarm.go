@@ -53,11 +53,12 @@ func (a *alarms) set(x *alarm, at moment) {
 func (a *alarms) clear(x *alarm) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if x.slot != 0 {
+	if x.slot != 0 && !a.closed {
 		a.remove(int(x.slot) - 1)
 	}
 }
 
+// close forgets all alarms; set and clear do nothing from now on.
 func (a *alarms) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
