@@ -45,10 +45,12 @@ func (s *subscription) offer(body *Body, since moment) bool {
 	return !s.flying
 }
 
-// send lets the next notification go, if there is one and its time has come.
+// send lets the next notification go, if there is one and its time has come,
+// and sets the alarm for what comes after it.
 func (s *subscription) send() {
 	s.mu.Lock()
 	n, ok := s.take()
+	s.rearm()
 	s.mu.Unlock()
 	if ok {
 		s.watcher.Notify(s, n)
@@ -81,11 +83,7 @@ func (s *subscription) take() (Notification, bool) {
 		s.silent, s.flying = true, true
 		return Notification{State: Terminated, Reason: s.final, Body: s.want}, true
 	}
-	if !s.waiting() || s.expires <= now {
-		return Notification{}, false
-	}
-	if now < s.due() {
-		s.rearm()
+	if !s.waiting() || s.expires <= now || now < s.due() {
 		return Notification{}, false
 	}
 	if !s.force {
@@ -118,9 +116,6 @@ func (s *subscription) Notified(o Outcome) {
 		end, s.silent = true, true
 	}
 	end = end && !s.over
-	if !end {
-		s.rearm()
-	}
 	s.mu.Unlock()
 	if end {
 		s.end(reason)

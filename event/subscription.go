@@ -105,9 +105,6 @@ func (s *subscription) create(ctx context.Context, e *Engine, pkg *eventPackage,
 	r.schedule()
 	r.unlock()
 	pkg.subscriptions[s.state()].Add(1)
-	s.mu.Lock()
-	s.rearm()
-	s.mu.Unlock()
 	return nil
 }
 
@@ -184,7 +181,6 @@ func (s *subscription) renew(ctx context.Context, d Decision, f Form, granted ti
 	s.look(r)
 	s.granted, s.expires = granted, expires
 	s.force, s.failures, s.retry = true, 0, 0
-	s.rearm()
 	s.mu.Unlock()
 	r.mu.Unlock()
 	s.send()
@@ -261,7 +257,7 @@ func (s *subscription) run() {
 // rearm sets the alarm for what comes first: the expiry, or the time the
 // outbox waits for. With s.mu.
 func (s *subscription) rearm() {
-	if s.over {
+	if s.over || s.silent {
 		return
 	}
 	at := s.expires

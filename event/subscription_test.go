@@ -165,6 +165,24 @@ func TestThereAndBack(t *testing.T) {
 	})
 }
 
+// What went there and back within the window wakes the outbox for nothing; the
+// subscription must still end at its time (EVT-16).
+func TestThereAndBackThenExpires(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{}
+		tag := h.say("a", "")
+		h.watch(bob, "sip:bob@example.com", 10*time.Minute)
+		tag = h.say("b", tag)
+		bob.take()
+		tag = h.say("c", tag)
+		bob.take()
+		h.say("b", tag)
+		bob.expect(t)
+		time.Sleep(10 * time.Minute)
+		bob.expect(t, "terminated timeout: b ")
+	})
+}
+
 // One notification travels; what changes meanwhile arrives as one (EVT-21,
 // F-09 d).
 func TestOneInFlight(t *testing.T) {
