@@ -2,7 +2,10 @@ package event
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"vigie/store"
 )
 
 // An engine that closes while subscriptions end does not stumble over alarms it
@@ -19,5 +22,71 @@ func TestEndAfterClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		bob.expect(t, "terminated timeout: hello ")
+	})
+}
+
+// busy keeps all workers from their work until the function it gives is
+// called.
+func (h *house) busy() (idle func()) {
+	gate := make(chan struct{})
+	for range 8 {
+		h.workers.give(taskFunc(func() { <-gate }))
+	}
+	synctest.Wait()
+	return func() { close(gate) }
+}
+
+type taskFunc func()
+
+func (f taskFunc) run() { f() }
+
+// Nobody is shown what has expired, however late the workers are (PUB-23).
+func TestExpiredWhileWorkersAreBusy(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob, carol := &ear{}, &ear{}
+		h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		bob.take()
+		idle := h.busy()
+		time.Sleep(time.Hour)
+		h.watch(carol, "sip:carol@example.com", 0)
+		carol.expect(t, "terminated timeout: 0")
+		idle()
+		bob.expect(t, "active 82800s: ")
+	})
+}
+
+// hours is a package whose state is the hour of the day.
+type hours struct{ words }
+
+type hour struct{ start time.Time }
+
+func (x hour) Same(o Composite) bool { return x == o }
+func (x hour) Next() time.Time       { return x.start.Add(time.Hour) }
+
+func (hours) Compose(_ Resource, _ []Publication, now time.Time) (Composite, error) {
+	return hour{now.Truncate(time.Hour)}, nil
+}
+
+func (hours) View(_ Resource, whole Composite, _ Decision, f Form) (Body, error) {
+	return Body{Type: f.Type, Data: []byte(whole.(hour).start.UTC().Format("15h"))}, nil
+}
+
+// Whoever comes at the very moment when time changes the state, before the
+// alarm has rung, takes the news from nobody.
+func TestNewcomerAtBoundary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := openWith(t, store.NewMemory(), hours{})
+		bob, carol := &ear{}, &ear{}
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		bob.expect(t, "active 86400s: 00h")
+		r := h.shard(alice).resources[alice]
+		r.shard.alarms.clear(&r.alarm) // it is late
+		time.Sleep(time.Hour)
+		h.watch(carol, "sip:carol@example.com", 24*time.Hour)
+		carol.expect(t, "active 86400s: 01h")
+		bob.expect(t, "active 82800s: 01h")
+		time.Sleep(time.Hour)
+		bob.expect(t, "active 79200s: 02h")
 	})
 }

@@ -130,10 +130,15 @@ const interval = 5 * time.Second
 
 func open(t *testing.T, s store.Soft) *house {
 	t.Helper()
+	return openWith(t, s, words{})
+}
+
+func openWith(t *testing.T, s store.Soft, p Package) *house {
+	t.Helper()
 	e := New(Options{
 		Store: s,
 		Packages: []PackageOptions{{
-			Package:   words{},
+			Package:   p,
 			Lifetimes: Lifetimes{Min: time.Minute, Default: time.Hour, Max: 24 * time.Hour},
 			Interval:  interval,
 		}},

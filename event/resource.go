@@ -57,6 +57,11 @@ func (r *resource) touch() {
 	if !r.stale {
 		r.stale, r.changed = true, r.engine.now()
 	}
+	r.wake()
+}
+
+// wake has a worker tell the watchers, if there are any.
+func (r *resource) wake() {
 	if len(r.subscriptions) > 0 && !r.queued {
 		r.queued = true
 		r.engine.workers.give(r)
@@ -66,17 +71,18 @@ func (r *resource) touch() {
 // run drops what expired, composes anew and tells those who see a change.
 func (r *resource) run() {
 	r.mu.Lock()
-	r.queued = false
 	if r.gone {
 		r.mu.Unlock()
 		return
 	}
+	r.queued = true // whatever is found now is told by this very run
 	r.expire()
 	var tell []*subscription
 	if len(r.subscriptions) > 0 {
 		r.compose()
 		tell = r.offer()
 	}
+	r.queued = false
 	r.schedule()
 	r.unlock()
 	fanout{tell, r.engine.workers}.run()
@@ -103,23 +109,29 @@ func (f fanout) run() {
 }
 
 // compose brings whole up to date, and the views with it when anybody could
-// notice.
+// notice; then all watchers will be offered the news, whoever asked for it. What
+// is composed for the first time is no news unless its inputs have changed: after
+// a restart watchers know it.
 func (r *resource) compose() {
+	r.expire()
 	now := r.engine.now()
 	if next := r.next(); r.whole != nil && !r.stale && (next == 0 || next > now) {
 		return
 	}
-	r.stale = false
 	whole, err := r.pkg.Package.Compose(r.id, r.live(), r.engine.wall(now))
 	if err != nil {
 		r.engine.log.Error("composing failed, watchers keep the last state", "resource", r.id, "err", err)
 		return
 	}
 	same := r.whole != nil && r.whole.Same(whole)
-	r.whole = whole
+	news := !same && (r.whole != nil || r.stale)
+	r.whole, r.stale = whole, false
 	if !same {
-		r.news = true
 		r.render()
+	}
+	if news && len(r.subscriptions) > 0 {
+		r.news = true
+		r.wake()
 	}
 }
 

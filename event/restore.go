@@ -204,6 +204,7 @@ func (re *restoration) tell() {
 	re.engine.each(func(r *resource) {
 		if t, ok := re.changed[r.id]; ok && re.untold(t) {
 			r.touch()
+			r.news = true
 		}
 	})
 }

@@ -60,6 +60,25 @@ func TestRestoreQuietly(t *testing.T) {
 	})
 }
 
+// A newcomer's first look after a restart is no news to the others.
+func TestRestoreNewcomer(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob, carol := &ear{record: []byte("bob")}, &ear{record: []byte("carol")}
+		h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		time.Sleep(10 * time.Minute)
+		h.watch(carol, "sip:carol@example.com", 24*time.Hour) // a later sign of life
+		bob.take()
+		h = h.reopen(time.Minute, bob, carol)
+		bob.expect(t)
+		erin := &ear{}
+		h.watch(erin, "sip:erin@example.com", 24*time.Hour)
+		erin.expect(t, "active 86400s: hello ")
+		h.Recompose(alice)
+		bob.expect(t)
+	})
+}
+
 // What changed just before the crash may not have been heard: it is told
 // again, and so is the first state of a fresh subscription.
 func TestRestoreTellsWhatMayBeUnheard(t *testing.T) {

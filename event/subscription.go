@@ -99,8 +99,8 @@ func (s *subscription) create(ctx context.Context, e *Engine, pkg *eventPackage,
 	}
 	r := e.lock(id, pkg)
 	s.resource = r
+	s.look(r) // before it joins: its first look is no news to itself
 	r.join(s)
-	s.look(r)
 	s.force = true
 	r.schedule()
 	r.unlock()
