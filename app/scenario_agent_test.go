@@ -24,6 +24,8 @@ type agent struct {
 	addr   netip.AddrPort
 	packet net.PacketConn
 	stream net.Conn
+	accept net.Listener
+	rules  *rules
 
 	mu      sync.Mutex
 	inbox   []*sip.Message
@@ -41,6 +43,7 @@ type agent struct {
 type reply struct {
 	status     int // 0: not at all
 	retryAfter string
+	contact    string
 	delay      time.Duration
 }
 
@@ -51,7 +54,7 @@ func newAgent(s *stage, name string, addr netip.AddrPort) *agent {
 	if !strings.Contains(user, "@") {
 		user += "@example.com"
 	}
-	a := &agent{name: name, uri: "sip:" + user, addr: addr, seen: map[string]bool{}, nonces: map[string]int{}, reply: reply{status: 200}}
+	a := &agent{name: name, uri: "sip:" + user, addr: addr, rules: s.rules, seen: map[string]bool{}, nonces: map[string]int{}, reply: reply{status: 200}}
 	p, err := s.network.Peer(addr)
 	if err != nil {
 		s.t.Fatal(err)
@@ -66,6 +69,31 @@ func (a *agent) close() {
 	if a.stream != nil {
 		a.stream.Close()
 	}
+	if a.accept != nil {
+		a.accept.Close()
+	}
+}
+
+// listens takes connections at the agent's address: "bob listens on tcp". They
+// end with the server's side of them.
+func (a *agent) listens(s *stage, at step) {
+	l, err := s.network.Listen(a.addr)
+	if err != nil {
+		s.failf(at, "%v", err)
+	}
+	a.accept = l
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				a.readStream(c)
+			}()
+		}
+	}()
 }
 
 // uses changes the transport: "bob uses tcp".
@@ -75,7 +103,7 @@ func (a *agent) uses(s *stage, at step) {
 		s.failf(at, "%v", err)
 	}
 	a.stream = c
-	go a.readStream()
+	go a.readStream(c)
 }
 
 func (a *agent) readPackets() {
@@ -86,16 +114,16 @@ func (a *agent) readPackets() {
 			return
 		}
 		if m, err := sip.Parse(buf[:n]); err == nil {
-			a.take(m)
+			a.take(m, a.writePacket)
 		}
 	}
 }
 
-func (a *agent) readStream() {
+func (a *agent) readStream(c net.Conn) {
 	var held []byte
 	buf := make([]byte, 65536)
 	for {
-		n, err := a.stream.Read(buf)
+		n, err := c.Read(buf)
 		if err != nil {
 			return
 		}
@@ -107,23 +135,25 @@ func (a *agent) readStream() {
 				break
 			}
 			if m, err := sip.Parse(held[:n]); err == nil {
-				a.take(m)
+				a.take(m, func(b []byte) { _, _ = c.Write(b) })
 			}
 			held = held[n:]
 		}
 	}
 }
 
-func (a *agent) take(m *sip.Message) {
+// take takes what arrived; back is the way to where it came from.
+func (a *agent) take(m *sip.Message, back func([]byte)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.rules.heard(a.name, m)
 	if m.IsRequest() {
 		if !a.seen[m.Via.Branch] {
 			a.seen[m.Via.Branch] = true
 			a.inbox = append(a.inbox, m)
 		}
 		if r := a.reply; r.status != 0 {
-			go a.answer(m, r)
+			go a.answer(m, r, back)
 		}
 		return
 	}
@@ -136,17 +166,21 @@ func (a *agent) take(m *sip.Message) {
 	}
 }
 
-func (a *agent) answer(m *sip.Message, r reply) {
+func (a *agent) answer(m *sip.Message, r reply, back func([]byte)) {
 	time.Sleep(r.delay)
 	response := sip.NewResponse(m, r.status, "", "")
 	if r.retryAfter != "" {
 		response.Add(sip.HeaderRetryAfter, r.retryAfter)
 	}
-	a.write(response.Bytes())
+	if r.contact != "" {
+		response.Add(sip.HeaderContact, "<"+r.contact+">")
+	}
+	a.rules.answered(a.name, m)
+	back(response.Bytes())
 }
 
 // answers sets how NOTIFY is answered from now on: "answers 503 retry 10",
-// "answers 200 after 2s", "answers nothing".
+// "answers 200 after 2s", "answers 200 contact sip:…", "answers nothing".
 func (a *agent) answers(s *stage, at step) {
 	synctest.Wait()
 	var r reply
@@ -157,6 +191,8 @@ func (a *agent) answers(s *stage, at step) {
 		switch at.words[i] {
 		case "retry":
 			r.retryAfter = at.words[i+1]
+		case "contact":
+			r.contact = at.words[i+1]
 		case "after":
 			r.delay, _ = time.ParseDuration(at.words[i+1])
 		default:
@@ -173,12 +209,17 @@ func (a *agent) write(b []byte) {
 		_, _ = a.stream.Write(b)
 		return
 	}
+	a.writePacket(b)
+}
+
+func (a *agent) writePacket(b []byte) {
 	_, _ = a.packet.WriteTo(b, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(serverAddr)))
 }
 
 // say sends a request: "bob -> METHOD URI", "bob -> METHOD dialog" within the
 // dialog of the last SUBSCRIBE, "bob -> again" the same bytes once more, "bob
-// -> credentials PASSWORD" the last request with an answer to its challenge.
+// -> credentials PASSWORD" the last request with an answer to its challenge,
+// "bob -> replay" the same fields in a new transaction.
 func (a *agent) say(s *stage, at step) {
 	synctest.Wait()
 	words := at.words[2:]
@@ -186,12 +227,15 @@ func (a *agent) say(s *stage, at step) {
 	case "again":
 		a.write(a.request.Bytes())
 		return
+	case "replay":
+		a.request = a.anew(s, at)
 	case "credentials":
 		a.request = a.withCredentials(s, at, words[1])
 	default:
 		a.request = a.compose(s, at, words)
 	}
 	s.details(at, a.request)
+	s.rules.said(a.name, a.request)
 	a.write(a.request.Bytes())
 }
 
@@ -278,6 +322,15 @@ func (a *agent) withCredentials(s *stage, at step, password string) *sip.Message
 	if err != nil {
 		s.failf(at, "%v", err)
 	}
+	s.rules.secret(cred.Nonce)
+	s.rules.secret(cred.Response)
+	m := a.anew(s, at)
+	m.Set(sip.HeaderAuthorization, cred.String())
+	return m
+}
+
+// anew gives the last request in a new transaction.
+func (a *agent) anew(s *stage, at step) *sip.Message {
 	m, err := sip.Parse(a.request.Bytes())
 	if err != nil {
 		s.failf(at, "%v", err)
@@ -285,6 +338,5 @@ func (a *agent) withCredentials(s *stage, at step, password string) *sip.Message
 	a.cseq++
 	a.addVia(m)
 	m.Set(sip.HeaderCSeq, fmt.Sprintf("%d %s", a.cseq, m.Method))
-	m.Set(sip.HeaderAuthorization, cred.String())
 	return m
 }

@@ -59,6 +59,9 @@ func pidfOf(uri string, words []string) string {
 		} else if w == "note" {
 			note = strings.Join(words[i+2:], " ")
 			break
+		} else if v, ok := strings.CutPrefix(w, "long="); ok { // a note of that many letters
+			n, _ := strconv.Atoi(v)
+			note = strings.Repeat("x", n)
 		} else {
 			activity = w
 		}
@@ -114,7 +117,7 @@ func (a *agent) hear(s *stage, at step) {
 		s.failf(at, "heard %s\n%s", got, m.Bytes())
 	}
 	for _, d := range at.details {
-		if fault := s.check(m, d); fault != "" {
+		if fault := s.check(a.name, m, d); fault != "" {
 			s.failf(at, "%s: %s\n%s", d, fault, m.Bytes())
 		}
 	}
@@ -129,8 +132,8 @@ func startOf(m *sip.Message) string {
 
 // check holds a message against one expectation: "Name: pattern", "no Name",
 // "rows N Name", "has text", "lacks text", "no body", "uri pattern", "reason
-// pattern".
-func (s *stage) check(m *sip.Message, d string) string {
+// pattern", "times N".
+func (s *stage) check(who string, m *sip.Message, d string) string {
 	verb, rest, _ := strings.Cut(d, " ")
 	switch verb {
 	case "has":
@@ -141,6 +144,12 @@ func (s *stage) check(m *sip.Message, d string) string {
 	case "lacks":
 		if strings.Contains(string(m.Body), s.fill(rest)) {
 			return "the body has it"
+		}
+		return ""
+	case "times": // at most so many times as long as what was said
+		most, err := strconv.Atoi(rest)
+		if got, said := len(m.Bytes()), len(s.agents[who].request.Bytes()); err != nil || got > most*said {
+			return fmt.Sprintf("%d bytes in answer to %d", got, said)
 		}
 		return ""
 	case "uri":

@@ -34,13 +34,21 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", file, err)
 			}
-			data := t.TempDir()
-			synctest.Test(t, func(t *testing.T) {
-				s := &stage{t: t, file: file, data: data, captured: map[string]string{}, agents: map[string]*agent{}}
-				s.play(play)
-			})
+			perform(t, file, play)
 		})
 	}
+}
+
+// perform plays one scenario and gives the documents its watchers got.
+func perform(t *testing.T, file string, play []step) (documents []string) {
+	t.Helper()
+	data := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := &stage{t: t, file: file, data: data, captured: map[string]string{}, agents: map[string]*agent{}, rules: newRules()}
+		s.play(play)
+		documents = s.rules.documents
+	})
+	return documents
 }
 
 // step is one line of a scenario with the indented lines below it.
@@ -78,6 +86,7 @@ type stage struct {
 	accounts [][2]string
 	captured map[string]string
 	agents   map[string]*agent
+	rules    *rules // what must hold of every message
 
 	network   *transport.Memory
 	directory *store.MemoryDirectory
@@ -99,7 +108,11 @@ func (s *stage) play(steps []step) {
 	defer s.end()
 	for _, at := range steps {
 		s.step(at)
+		s.rules.report(s, at)
 	}
+	synctest.Wait()
+	s.rules.report(s, steps[len(steps)-1])
+	s.rules.discreet(s.t)
 }
 
 // end stops everything and lets the last transactions time out, so that no
@@ -118,7 +131,7 @@ func (s *stage) end() {
 func (s *stage) step(at step) {
 	switch at.words[0] {
 	case "config":
-		s.config = append(s.config, at.details...)
+		s.config = at.details
 		return
 	case "account":
 		s.addAccount(at)
@@ -145,6 +158,7 @@ func (s *stage) step(at step) {
 
 func (s *stage) addAccount(at step) {
 	user, password := at.words[1], at.words[2]
+	s.rules.secret(password)
 	name, domain, ok := strings.Cut(user, "@")
 	if !ok {
 		domain = "example.com"
@@ -174,10 +188,12 @@ func (s *stage) start(at step) {
 	if err != nil {
 		s.failf(at, "%v", err)
 	}
-	c.SIP.Listen = []string{"udp://" + serverAddr, "tcp://" + serverAddr}
+	if !strings.Contains(text, "listen =") {
+		c.SIP.Listen = []string{"udp://" + serverAddr, "tcp://" + serverAddr}
+	}
 	c.HTTP.Listen = ""
 	s.server, err = Start(s.t.Context(), c, Options{
-		Data: filepath.Join(s.data, "data"), Version: "test", Log: testLog{s.t},
+		Data: filepath.Join(s.data, "data"), Version: "test", Log: testLog{s.t, s.rules},
 		Network: s.network, Directory: s.directory, Soft: s.soft,
 	})
 	if err != nil {
@@ -186,9 +202,13 @@ func (s *stage) start(at step) {
 }
 
 // testLog shows what the server logs when a scenario fails.
-type testLog struct{ t *testing.T }
+type testLog struct {
+	t     *testing.T
+	rules *rules
+}
 
 func (l testLog) Write(b []byte) (int, error) {
+	l.rules.logged(b)
 	l.t.Logf("%s  %s", time.Now().Format("15:04:05.000"), strings.TrimSpace(string(b)))
 	return len(b), nil
 }
@@ -201,6 +221,7 @@ func (s *stage) restart(at step) {
 		s.failf(at, "%v", err)
 	}
 	s.soft = s.soft.Reopen()
+	s.rules.restarted()
 	if len(at.words) == 3 {
 		d, err := time.ParseDuration(at.words[2])
 		if err != nil {
@@ -236,6 +257,8 @@ func (s *stage) act(at step) {
 		a.answers(s, at)
 	case "uses":
 		a.uses(s, at)
+	case "listens":
+		a.listens(s, at)
 	default:
 		s.failf(at, "not understood")
 	}
