@@ -292,7 +292,39 @@ func TestHeaderNames(t *testing.T) {
 	}
 }
 
+// UAS-07: what we generate is unguessable. Every place of a tag shows every
+// digit it can, so that none of its 64 bits (RFC 3261 §19.3 asks for 32) stands
+// still; that the bits come from ChaCha8 is for a reader to see.
 func TestIdentifiers(t *testing.T) {
+	t.Run("UAS-07/every-place-takes-every-digit", func(t *testing.T) {
+		var digits [13]map[byte]int
+		for i := range digits {
+			digits[i] = map[byte]int{}
+		}
+		const tags = 4096
+		for range tags {
+			for i, c := range []byte(NewTag()) {
+				digits[i][c]++
+			}
+		}
+		for i, seen := range digits {
+			want := 32 // five bits
+			if i == len(digits)-1 {
+				want = 16 // the last four of the 64
+			}
+			if len(seen) != want {
+				t.Errorf("place %d shows %d digits, want %d", i, len(seen), want)
+			}
+			for c, n := range seen {
+				if n > 2*tags/want {
+					t.Errorf("place %d is %c %d times of %d", i, c, n, tags)
+				}
+			}
+		}
+	})
+	if tag, branch, call := len(NewTag()), len(NewBranch()), len(NewCallID()); tag < 13 || branch < 7+13 || call < 26 {
+		t.Errorf("UAS-07: lengths are %d, %d, %d", tag, branch, call)
+	}
 	seen := map[string]bool{}
 	for range 1000 {
 		for _, id := range []string{NewTag(), NewBranch(), NewCallID()} {
