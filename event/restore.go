@@ -39,6 +39,8 @@ type restoration struct {
 // Restore returns, of what changed or expired while nobody was there to tell
 // them. It is called once, before the first Publish or Subscribe.
 func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
+	e.workers.hold() // nothing leaves before everything is in its place
+	defer e.workers.release()
 	re := &restoration{engine: e, ctx: ctx, revive: revive, changed: map[Resource]time.Time{}}
 	if err := e.store.Load(ctx, "", re.seen); err != nil {
 		return fmt.Errorf("event: restore: %w", err)
@@ -64,6 +66,10 @@ func (re *restoration) seen(x store.Entry) error {
 
 // untold says that watchers may not have heard of what happened then.
 func (re *restoration) untold(t time.Time) bool { return t.After(re.last.Add(-unsure)) }
+
+// blind says that the store has forgotten some of what watchers may not have
+// heard of.
+func (re *restoration) blind() bool { return re.untold(time.Now().Add(-store.PurgeAfter)) }
 
 func (re *restoration) note(id Resource, t time.Time) {
 	if t.After(re.changed[id]) {
@@ -138,7 +144,8 @@ func (re *restoration) subscription(x store.Entry) error {
 	s.key, s.expires = key, e.until(x.Expires)
 	s.granted = max(0, time.Until(x.Expires))
 	re.place(pkg, s, record)
-	return re.decide(s, re.untold(record.Written))
+	re.decide(s, re.untold(record.Written))
+	return nil
 }
 
 // bury deletes the records of subscriptions that are over.
@@ -163,15 +170,15 @@ func (re *restoration) place(pkg *eventPackage, s *subscription, record subscrip
 	pkg.subscriptions[s.state()].Add(1)
 }
 
-// decide says what a revived subscription needs at once: its end, a word on a
+// decide says what a revived subscription needs first: its end, a word on a
 // changed decision or on a SUBSCRIBE that may not have been followed by its
 // NOTIFY, or nothing.
-func (re *restoration) decide(s *subscription, untold bool) error {
+func (re *restoration) decide(s *subscription, untold bool) {
 	e, r := re.engine, s.resource
 	if !s.live() {
-		s.end(ReasonTimeout)
+		e.workers.give(ending{s, ReasonTimeout})
 		re.dead = append(re.dead, s.key)
-		return nil
+		return
 	}
 	decision, err := r.pkg.Package.Authorize(re.ctx, r.id, s.identity)
 	if err != nil {
@@ -179,9 +186,9 @@ func (re *restoration) decide(s *subscription, untold bool) error {
 		decision = s.decision
 	}
 	if decision.State == Rejected {
-		s.end(ReasonRejected)
+		e.workers.give(ending{s, ReasonRejected})
 		re.dead = append(re.dead, s.key)
-		return nil
+		return
 	}
 	r.mu.Lock()
 	s.mu.Lock()
@@ -196,13 +203,13 @@ func (re *restoration) decide(s *subscription, untold bool) error {
 	s.rearm()
 	s.mu.Unlock()
 	r.mu.Unlock()
-	return nil
 }
 
 // tell has watchers hear of what may have changed without their knowing.
 func (re *restoration) tell() {
+	blind := re.blind()
 	re.engine.each(func(r *resource) {
-		if t, ok := re.changed[r.id]; ok && re.untold(t) {
+		if t, ok := re.changed[r.id]; blind || ok && re.untold(t) {
 			r.touch()
 			r.news = true
 		}

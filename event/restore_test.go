@@ -60,6 +60,55 @@ func TestRestoreQuietly(t *testing.T) {
 	})
 }
 
+// Nobody is told anything before all is restored: until then no answer could be
+// read, and what is told might be half of it.
+func TestRestoreTellsWhenItIsDone(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob, carol, erin := &ear{record: []byte("bob")}, &ear{record: []byte("carol")}, &ear{record: []byte("erin")}
+		h.say("hello", "")
+		h.watch(carol, "sip:carol@example.com", 10*time.Minute)
+		h.watch(erin, "sip:erin@example.com", 10*time.Minute)
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		synctest.Wait()
+		h.Close()
+		time.Sleep(59 * time.Minute)
+		carol.take()
+		erin.take()
+		bob.take()
+		next := open(h.t, h.store.(*store.Memory).Reopen())
+		ears := []*ear{carol, erin, bob} // as their keys are ordered
+		err := next.Restore(context.Background(), map[string]Reviver{"ear": func(Subscription, []byte) (Watcher, error) {
+			carol.expect(t)
+			erin.expect(t)
+			time.Sleep(time.Minute) // the publication expires meanwhile
+			e := ears[0]
+			ears = ears[1:]
+			return e, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		carol.expect(t, "terminated timeout: 0")
+		erin.expect(t, "terminated timeout: ")
+		bob.expect(t, "active 82680s: ")
+	})
+}
+
+// What expired so long ago that the store has forgotten it was not heard
+// either.
+func TestRestoreAfterLongSleep(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		bob.take()
+		time.Sleep(10 * time.Minute)
+		h.watch(&ear{record: []byte("erin")}, "sip:erin@example.com", 24*time.Hour) // a later sign of life
+		h = h.reopen(5*time.Hour, bob)
+		bob.expect(t, "active 67800s: ")
+	})
+}
+
 // A newcomer's first look after a restart is no news to the others.
 func TestRestoreNewcomer(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {

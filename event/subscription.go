@@ -241,6 +241,14 @@ func (s *subscription) end(reason Reason) {
 	s.send()
 }
 
+// ending ends a subscription on a worker.
+type ending struct {
+	subscription *subscription
+	reason       Reason
+}
+
+func (x ending) run() { x.subscription.end(x.reason) }
+
 // run is the alarm: the subscription expires, or its outbox may send again.
 func (s *subscription) run() {
 	s.mu.Lock()

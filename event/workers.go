@@ -9,6 +9,7 @@ type workers struct {
 	wake   sync.Cond
 	queue  []task
 	head   int
+	held   bool
 	closed bool
 	done   sync.WaitGroup
 }
@@ -29,6 +30,20 @@ func (w *workers) give(t task) {
 		w.queue = append(w.queue, t)
 		w.wake.Signal()
 	}
+}
+
+// hold has tasks wait until release.
+func (w *workers) hold() {
+	w.mu.Lock()
+	w.held = true
+	w.mu.Unlock()
+}
+
+func (w *workers) release() {
+	w.mu.Lock()
+	w.held = false
+	w.wake.Broadcast()
+	w.mu.Unlock()
 }
 
 func (w *workers) waiting() int {
@@ -55,8 +70,10 @@ func (w *workers) work() {
 func (w *workers) take() task {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for !w.closed && w.head == len(w.queue) {
-		w.queue, w.head = w.queue[:0], 0
+	for !w.closed && (w.held || w.head == len(w.queue)) {
+		if w.head == len(w.queue) {
+			w.queue, w.head = w.queue[:0], 0
+		}
 		w.wake.Wait()
 	}
 	if w.closed {
