@@ -69,7 +69,7 @@ func TestOrderOfRequests(t *testing.T) {
 			t.Errorf("got %v, want %v", got, inTurn)
 		}
 	})
-	t.Run("same-PUBLISH-URI-in-turn", func(t *testing.T) {
+	t.Run("PUB-18/same-PUBLISH-URI-in-turn", func(t *testing.T) {
 		got := run(t, func(t *testing.T) (all []*sip.Message) {
 			for n := 1; n <= 3; n++ {
 				id := strconv.Itoa(n)
