@@ -1,6 +1,9 @@
 package event
 
 import (
+	"context"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,5 +91,41 @@ func TestNewcomerAtBoundary(t *testing.T) {
 		bob.expect(t, "active 82800s: 01h")
 		time.Sleep(time.Hour)
 		bob.expect(t, "active 79200s: 02h")
+	})
+}
+
+// A record written again while a refresh is stored must not bring the old
+// expiry back.
+func TestSaveDuringRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		m := h.store.(*store.Memory)
+		s := h.watch(&ear{}, "sip:bob@example.com", 10*time.Minute)
+		entered, gate, done := make(chan bool), make(chan bool), make(chan error, 2)
+		var puts atomic.Int32
+		m.Fail(func(store.Op, string) error {
+			if puts.Add(1) == 1 {
+				entered <- true
+				<-gate
+			}
+			return nil
+		})
+		go func() { done <- s.Save(context.Background()) }()
+		<-entered
+		go func() { _, err := h.refresh(s, time.Hour); done <- err }()
+		for range 10000 { // long enough for the refresh to overtake, if it can
+			runtime.Gosched()
+		}
+		close(gate)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		_ = m.Load(context.Background(), subscriptionPrefix, func(x store.Entry) error {
+			if got := time.Until(x.Expires); got != time.Hour {
+				t.Errorf("the record expires in %v, want an hour", got)
+			}
+			return nil
+		})
 	})
 }

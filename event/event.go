@@ -14,9 +14,10 @@
 //   - State is composed once per change and rendered once per distinct view,
 //     never per watcher (resource.go).
 //
-// Locks: shard → resource → subscription → alarms. A resource's lock is held
-// while its publication is written to the store; no lock is ever held while a
-// Watcher is called.
+// Locks: a subscription's record → shard → resource → subscription → alarms. A
+// resource's lock is held while its publication is written to the store, a
+// subscription's record lock while its record is; no lock is ever held while a
+// Watcher's Notify is called.
 package event
 
 import (

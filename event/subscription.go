@@ -15,6 +15,8 @@ type subscription struct {
 	identity Identity
 	key      string // in the store; "" when it is not kept
 
+	record sync.Mutex // held while the record is written or deleted
+
 	// under resource.mu
 	index    int
 	decision Decision
@@ -145,8 +147,8 @@ func (s *subscription) Refresh(ctx context.Context, f Refresh) (time.Duration, e
 		return 0, ErrGone
 	}
 	if granted == 0 {
-		s.forget(ctx)
 		s.end(ReasonTimeout)
+		s.forget(ctx)
 		return 0, nil
 	}
 	decision, err := r.pkg.Package.Authorize(ctx, r.id, s.identity)
@@ -154,26 +156,42 @@ func (s *subscription) Refresh(ctx context.Context, f Refresh) (time.Duration, e
 		return 0, err
 	}
 	if decision.State == Rejected {
-		s.forget(ctx)
 		s.end(ReasonRejected)
+		s.forget(ctx)
 		return 0, ErrRejected
 	}
-	return granted, s.renew(ctx, decision, f.Form.clone(), granted)
+	if err := s.renew(ctx, decision, f.Form.clone(), granted); err != nil {
+		return 0, err
+	}
+	s.send()
+	return granted, nil
 }
 
+// renew stores what a refresh granted and then lives by it.
 func (s *subscription) renew(ctx context.Context, d Decision, f Form, granted time.Duration) error {
 	r := s.resource
+	s.record.Lock()
+	defer s.record.Unlock()
 	expires := r.engine.now() + moment(granted)
 	if err := s.write(ctx, r.engine, r.id, d, f, expires); err != nil {
 		return r.engine.refuse("subscription not stored", r.id, err)
 	}
-	r.mu.Lock()
-	s.mu.Lock()
-	if s.over { // it ended while it was written
-		s.mu.Unlock()
-		r.mu.Unlock()
-		s.forget(ctx)
+	if !s.prolong(d, f, granted, expires) { // it ended while it was written
+		s.erase(ctx)
 		return ErrGone
+	}
+	return nil
+}
+
+// prolong gives a subscription a new lifetime, unless it has ended.
+func (s *subscription) prolong(d Decision, f Form, granted time.Duration, expires moment) bool {
+	r := s.resource
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return false
 	}
 	r.pkg.subscriptions[s.state()].Add(-1)
 	s.decision, s.form = d, f
@@ -181,15 +199,14 @@ func (s *subscription) renew(ctx context.Context, d Decision, f Form, granted ti
 	s.look(r)
 	s.granted, s.expires = granted, expires
 	s.force, s.failures, s.retry = true, 0, 0
-	s.mu.Unlock()
-	r.mu.Unlock()
-	s.send()
-	return nil
+	return true
 }
 
 // Save writes the record again.
 func (s *subscription) Save(ctx context.Context) error {
 	r := s.resource
+	s.record.Lock()
+	defer s.record.Unlock()
 	r.mu.Lock()
 	s.mu.Lock()
 	over, d, f, expires := s.over, s.decision, s.form, s.expires
@@ -200,9 +217,6 @@ func (s *subscription) Save(ctx context.Context) error {
 	}
 	if err := s.write(ctx, r.engine, r.id, d, f, expires); err != nil {
 		return r.engine.refuse("subscription not stored", r.id, err)
-	}
-	if !s.live() {
-		s.forget(ctx)
 	}
 	return nil
 }
@@ -277,7 +291,8 @@ func (s *subscription) rearm() {
 
 func subscriptionKey(n int64) string { return subscriptionPrefix + strconv.FormatInt(n, 16) }
 
-// write stores the subscription, if its watcher can be revived.
+// write stores the subscription, if its watcher can be revived. With s.record,
+// once others know s.
 func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Decision, f Form, expires moment) error {
 	keeper, ok := s.watcher.(Keeper)
 	if !ok {
@@ -291,9 +306,17 @@ func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Deci
 	return err
 }
 
-// forget deletes the record. A failure leaves a record that a restart revives
-// until the peer answers 481; it is logged.
+// forget deletes the record of a subscription that has ended; what is being
+// written at that moment goes with it.
 func (s *subscription) forget(ctx context.Context) {
+	s.record.Lock()
+	defer s.record.Unlock()
+	s.erase(ctx)
+}
+
+// erase deletes the record. A failure leaves a record that a restart revives
+// until the peer answers 481; it is logged. With s.record.
+func (s *subscription) erase(ctx context.Context) {
 	if s.key == "" {
 		return
 	}
