@@ -66,6 +66,7 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 			DataCorruption:  func(i cockroach.DataCorruptionInfo) { e.damaged(i) },
 		},
 	}
+	options.Experimental.CompactionScheduler = newScheduler()
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
