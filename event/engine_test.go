@@ -129,3 +129,46 @@ func TestSaveDuringRefresh(t *testing.T) {
 		})
 	})
 }
+
+// The outcome of a notification comes on a goroutine that reads the network:
+// a store that hangs must not hold it up.
+func TestOutcomeDoesNotWaitForStore(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		var travelling Subscription
+		bob := &ear{answer: func(s Subscription, _ Notification) { travelling = s }}
+		h.watch(bob, "sip:bob@example.com", time.Hour)
+		bob.take()
+		entered, gate, done := make(chan bool), make(chan bool), make(chan error)
+		h.store.(*store.Memory).Fail(func(op store.Op, _ string) error {
+			if op == store.OpPut {
+				entered <- true
+				<-gate
+			}
+			return nil
+		})
+		go func() {
+			_, err := h.publish(Publish{Expires: -1, Body: &Body{"text/plain", []byte("x")}})
+			done <- err
+		}()
+		<-entered
+		var returned atomic.Bool
+		go func() {
+			travelling.Notified(Outcome{Result: Gone})
+			returned.Store(true)
+		}()
+		for range 10000 {
+			runtime.Gosched()
+		}
+		if !returned.Load() {
+			t.Error("the outcome waits for the store")
+		}
+		close(gate)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		bob.expect(t)
+		if n := h.entries(); n != 0 {
+			t.Errorf("the store keeps %d subscriptions, want none", n)
+		}
+	})
+}

@@ -98,6 +98,8 @@ func (s *subscription) take() (Notification, bool) {
 }
 
 // Notified takes the outcome of the notification in flight (RFC 6665 §4.2.2).
+// It runs where the answer was read and waits for nothing: what it ends, a
+// worker ends.
 func (s *subscription) Notified(o Outcome) {
 	e := s.resource.engine
 	e.metrics.outcomes[o.Result].Inc()
@@ -118,17 +120,22 @@ func (s *subscription) Notified(o Outcome) {
 	end = end && !s.over
 	s.mu.Unlock()
 	if end {
-		s.end(reason)
-		e.workers.give(forgetting{s})
+		e.workers.give(ending{s, reason})
 		return
 	}
 	s.send()
 }
 
-// forgetting deletes the record of a subscription on a worker.
-type forgetting struct{ *subscription }
+// ending ends a subscription and deletes its record, on a worker.
+type ending struct {
+	subscription *subscription
+	reason       Reason
+}
 
-func (f forgetting) run() { f.forget(context.Background()) }
+func (x ending) run() {
+	x.subscription.end(x.reason)
+	x.subscription.forget(context.Background())
+}
 
 // backoff is how long to wait: what the peer asked for, else twice as long
 // after each failure, spread so that many do not retry at once.

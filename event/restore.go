@@ -31,7 +31,7 @@ type restoration struct {
 	revive  map[string]Reviver
 	last    time.Time              // last sign of life
 	changed map[Resource]time.Time // last change of what is published
-	dead    []string               // keys of subscriptions to delete
+	dead    []string               // keys of subscriptions whose end has been told
 }
 
 // Restore brings back publications with their entity-tags and remaining
@@ -148,7 +148,7 @@ func (re *restoration) subscription(x store.Entry) error {
 	return nil
 }
 
-// bury deletes the records of subscriptions that are over.
+// bury deletes the records of subscriptions whose end has been told.
 func (re *restoration) bury() error {
 	for _, key := range re.dead {
 		if _, err := re.engine.store.Delete(re.ctx, key, anyRevision); err != nil {
@@ -177,7 +177,6 @@ func (re *restoration) decide(s *subscription, untold bool) {
 	e, r := re.engine, s.resource
 	if !s.live() {
 		e.workers.give(ending{s, ReasonTimeout})
-		re.dead = append(re.dead, s.key)
 		return
 	}
 	decision, err := r.pkg.Package.Authorize(re.ctx, r.id, s.identity)
@@ -187,7 +186,6 @@ func (re *restoration) decide(s *subscription, untold bool) {
 	}
 	if decision.State == Rejected {
 		e.workers.give(ending{s, ReasonRejected})
-		re.dead = append(re.dead, s.key)
 		return
 	}
 	r.mu.Lock()

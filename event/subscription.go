@@ -40,16 +40,16 @@ func (e *Engine) Subscribe(ctx context.Context, q Subscribe, w Watcher) (Subscri
 	if e.closed.Load() {
 		return nil, ErrClosed
 	}
-	granted, err := pkg.Lifetimes.subscribe(q.Expires)
-	if err != nil {
-		return nil, err
-	}
 	decision, err := pkg.Package.Authorize(ctx, q.Resource, q.Watcher)
 	if err != nil {
 		return nil, err
 	}
 	if decision.State == Rejected {
 		return nil, ErrRejected
+	}
+	granted, err := pkg.Lifetimes.subscribe(q.Expires)
+	if err != nil {
+		return nil, err
 	}
 	s := newSubscription(w, q.Watcher, decision, q.Form.clone())
 	s.granted, s.expires = granted, e.now()+moment(granted)
@@ -190,7 +190,7 @@ func (s *subscription) prolong(d Decision, f Form, granted time.Duration, expire
 	defer r.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.over || s.silent {
 		return false
 	}
 	r.pkg.subscriptions[s.state()].Add(-1)
@@ -224,7 +224,7 @@ func (s *subscription) Save(ctx context.Context) error {
 func (s *subscription) live() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.over && s.expires > s.resource.engine.now()
+	return !s.over && !s.silent && s.expires > s.resource.engine.now()
 }
 
 // end takes the subscription off its resource and sends the last
@@ -254,14 +254,6 @@ func (s *subscription) end(reason Reason) {
 	r.engine.release(s.identity)
 	s.send()
 }
-
-// ending ends a subscription on a worker.
-type ending struct {
-	subscription *subscription
-	reason       Reason
-}
-
-func (x ending) run() { x.subscription.end(x.reason) }
 
 // run is the alarm: the subscription expires, or its outbox may send again.
 func (s *subscription) run() {
