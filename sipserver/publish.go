@@ -80,5 +80,5 @@ func (x *exchange) owner(who event.Identity, aor sip.URI) error {
 	if err == nil && slices.Contains(account.Delegates, who.URI.String()) {
 		return nil
 	}
-	return refuse(403, "Only the presentity and its delegates may publish")
+	return x.server.unwelcome(refuse(403, "Only the presentity and its delegates may publish"))
 }

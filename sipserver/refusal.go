@@ -80,6 +80,12 @@ func (s *Server) unwelcome(r *refused) *refused {
 	return r
 }
 
+// unwelcomed tells such an answer.
+func (s *Server) unwelcomed(err error) bool {
+	var r *refused
+	return s.Uniform != 0 && errors.As(err, &r) && r.status == s.Uniform
+}
+
 func (s *Server) unknownPackage() *refused {
 	return refuse(489, "").with(sip.HeaderAllowEvents, s.allowEvents())
 }

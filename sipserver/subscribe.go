@@ -20,7 +20,8 @@ func (x *exchange) subscribe() error {
 		return err
 	}
 	aor, entity, err := x.target()
-	if err != nil {
+	absent := err
+	if err != nil && !x.server.unwelcomed(err) {
 		return err
 	}
 	if err := x.required(); err != nil {
@@ -45,6 +46,9 @@ func (x *exchange) subscribe() error {
 	d, err := x.newDialog(who, ev, target, entity)
 	if err != nil {
 		return err
+	}
+	if absent != nil { // said only here, where a refused watcher hears it too
+		return absent
 	}
 	return x.begin(d, event.Subscribe{
 		Resource: event.Resource{Package: pkg.Name(), URI: aor},
