@@ -2,10 +2,13 @@ package event
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"vigie/store"
 )
 
 // publication is one live publication; its entity-tag is its revision.
@@ -79,12 +82,10 @@ func (r *resource) remove(ctx context.Context, old *publication) (Receipt, error
 	mark := appendRemoved(nil, e.wall(now))
 	revision, err := e.store.Put(ctx, key, mark, e.wall(now), match)
 	if err != nil {
-		return Receipt{}, e.refuse("publication not removed", r.id, err)
+		return Receipt{}, r.unwritten("publication not removed", old, err)
 	}
 	if old != nil {
 		r.drop(old)
-		r.touch()
-		r.schedule()
 	}
 	return Receipt{EntityTag: entityTag(revision)}, nil
 }
@@ -144,7 +145,7 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	}
 	revision, err := e.store.Put(ctx, r.publicationKey(next.Created), appendPublication(nil, next), next.Expires, match)
 	if err != nil {
-		return Receipt{}, e.refuse("publication not stored", r.id, err)
+		return Receipt{}, r.unwritten("publication not stored", old, err)
 	}
 	next.revision = revision
 	if len(r.subscriptions) == 0 {
@@ -160,9 +161,23 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	return Receipt{EntityTag: entityTag(revision), Expires: granted}, nil
 }
 
+// unwritten says what became of a change that the store refused. An entry that
+// is no longer the one we wrote is lost, and its publication with it: the clock
+// was set forward or the machine slept, and the store took it for expired.
+func (r *resource) unwritten(what string, old *publication, err error) error {
+	if old == nil || !errors.Is(err, store.ErrConflict) {
+		return r.engine.refuse(what, r.id, err)
+	}
+	r.drop(old)
+	return ErrNoPublication
+}
+
+// drop takes a publication out and has watchers told.
 func (r *resource) drop(p *publication) {
 	r.publications = slices.DeleteFunc(r.publications, func(x *publication) bool { return x == p })
 	r.pkg.publications.Add(-1)
+	r.touch()
+	r.schedule()
 }
 
 // expire drops publications past their time. Their entries stay in the store

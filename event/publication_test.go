@@ -305,3 +305,28 @@ func FuzzRecords(f *testing.F) {
 		_, _ = writtenAt(b)
 	})
 }
+
+// A publication whose entry is no longer the store's (it ran out by a clock
+// that was set forward, or the machine slept) cannot be changed under its tag:
+// the publisher starts anew (412), rather than failing until it expires.
+func TestPublicationLostByStore(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{}
+		h.watch(bob, "sip:bob@example.com", time.Hour)
+		for _, d := range []time.Duration{time.Hour, 0} {
+			tag := h.say("hello", "")
+			time.Sleep(interval)
+			bob.take()
+			_ = h.store.Load(t.Context(), publicationPrefix, func(x store.Entry) error {
+				_, err := h.store.Delete(t.Context(), x.Key, store.AnyRevision)
+				return err
+			})
+			_, err := h.publish(Publish{IfMatch: tag, Expires: d})
+			wantErr(t, err, ErrNoPublication)
+			time.Sleep(interval)
+			if heard := bob.take(); len(heard) != 1 {
+				t.Errorf("heard %q, want that the state is gone", heard)
+			}
+		}
+	})
+}
