@@ -151,8 +151,11 @@ func (e *Engine) Packages() []string {
 
 func (e *Engine) now() moment { return moment(time.Since(e.base)) }
 
-// wall turns a moment into a time that a later process understands.
-func (e *Engine) wall(m moment) time.Time { return e.base.Add(time.Duration(m)).Round(0) }
+// wall turns a moment into a time that a later process understands, by the
+// wall clock as it is now: it may have been set since the engine was made.
+func (e *Engine) wall(m moment) time.Time {
+	return time.Now().Add(time.Duration(m - e.now())).Round(0)
+}
 
 // until turns a stored time into a moment.
 func (e *Engine) until(t time.Time) moment { return e.now() + moment(time.Until(t)) }
