@@ -13,7 +13,7 @@ TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/vigie ./cmd/vigie
+	$(GO) build -o bin/vigie ./cmd/vigie
 
 run: build
 	bin/vigie serve
