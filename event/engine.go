@@ -161,7 +161,7 @@ func (e *Engine) wall(m moment) time.Time {
 func (e *Engine) until(t time.Time) moment { return e.now() + moment(time.Until(t)) }
 
 // number gives a rising number that no process of this store gave before: the
-// wall clock in nanoseconds, or one more than the last.
+// wall clock in nanoseconds, or one more than the last (Restore looks for it).
 func (e *Engine) number() int64 {
 	for {
 		last := e.serial.Load()

@@ -172,3 +172,31 @@ func TestOutcomeDoesNotWaitForStore(t *testing.T) {
 		}
 	})
 }
+
+// A queue that is never empty does not grow for ever.
+func TestQueueStaysSmall(t *testing.T) {
+	w := newWorkers(0)
+	w.give(taskFunc(func() {}))
+	for range 100000 {
+		w.give(taskFunc(func() {}))
+		w.take()
+	}
+	if w.waiting() != 1 || cap(w.queue) > 1000 {
+		t.Errorf("%d tasks wait in a queue of %d", w.waiting(), cap(w.queue))
+	}
+}
+
+// Numbers rise over a restart even when the clock was set back meanwhile.
+func TestNumbersRise(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		future := time.Now().Add(time.Hour).UnixNano()
+		h.serial.Store(future)
+		h.say("one", "")
+		h.watch(&ear{record: []byte("bob")}, "sip:bob@example.com", time.Hour)
+		last := h.serial.Load()
+		h = h.reopen(time.Minute, &ear{record: []byte("bob")})
+		if n := h.number(); n <= last {
+			t.Errorf("after the restart the number is %d, before it was %d", n, last)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,6 +48,15 @@ func binaryHex(b []byte, n int64) []byte {
 		b = append(b, digits[uint64(n)>>shift&15])
 	}
 	return b
+}
+
+// keyNumber gives the number at the end of a key, 0 without one.
+func keyNumber(key string) int64 {
+	n, err := strconv.ParseInt(key[strings.LastIndexByte(key, ' ')+1:], 16, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // publicationResource takes a publication's key apart.

@@ -56,8 +56,12 @@ func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	return re.bury()
 }
 
-// seen takes the time a record was written as a sign of life.
+// seen takes the time a record was written as a sign of life, and the number in
+// its key as given away.
 func (re *restoration) seen(x store.Entry) error {
+	if n := keyNumber(x.Key); n > re.engine.serial.Load() {
+		re.engine.serial.Store(n)
+	}
 	if t, err := writtenAt(x.Value); err == nil && t.After(re.last) && !t.After(time.Now()) {
 		re.last = t
 	}

@@ -26,10 +26,16 @@ func newWorkers(n int) *workers {
 func (w *workers) give(t task) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.closed {
-		w.queue = append(w.queue, t)
-		w.wake.Signal()
+	if w.closed {
+		return
 	}
+	if len(w.queue) == cap(w.queue) && w.head > len(w.queue)/2 { // rather than grow
+		n := copy(w.queue, w.queue[w.head:])
+		clear(w.queue[n:])
+		w.queue, w.head = w.queue[:n], 0
+	}
+	w.queue = append(w.queue, t)
+	w.wake.Signal()
 }
 
 // hold has tasks wait until release.
