@@ -277,7 +277,29 @@ func TestEachAttemptHasItsBranch(t *testing.T) {
 				seen[branch] = true
 			}
 		}
+		unguessable(t, seen)
 	})
+}
+
+// unguessable: UAS-07, of the branches that NOTIFYs carry. Each place but the
+// last two, which lead back to the shard, shows most of the sixteen digits: 56
+// bits move.
+func unguessable(t *testing.T, branches map[string]bool) {
+	t.Helper()
+	var digits [branchDigits - 2]map[byte]bool
+	for i := range digits {
+		digits[i] = map[byte]bool{}
+	}
+	for branch := range branches {
+		for i := range digits {
+			digits[i][branch[len(magicCookie)+i]] = true
+		}
+	}
+	for i, shown := range digits {
+		if len(shown) < 12 {
+			t.Errorf("UAS-07: place %d of %d branches shows %d digits only", i, len(branches), len(shown))
+		}
+	}
 }
 
 func TestTransportFailure(t *testing.T) {
