@@ -351,6 +351,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
+// SEC-17: credentials of any form are judged, never a panic.
 func FuzzVerify(f *testing.F) {
 	d := verifier(f, auth.DigestOptions{AllowNoQop: true, OfferAuthInt: true})
 	wrong := alice

@@ -141,6 +141,7 @@ func TestRemovalLeavesNoTrace(t *testing.T) {
 	})
 }
 
+// SEC-17: no document that is taken brings composition down.
 func FuzzCompose(f *testing.F) {
 	f.Add(document(tuple("t", "open", "sip:alice@example.com", "")+doing("away")), document(`<note>n</note>`))
 	f.Add(document(tuple("a", "closed", "", randomAnywhere[3])+personOf(randomPerson[2])), document(tuple("a", "open", "", randomForeign[4])))

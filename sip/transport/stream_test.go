@@ -545,7 +545,7 @@ func TestMemoryDatagramsMayBeLostLateOrDoubled(t *testing.T) {
 	})
 }
 
-// MSG-11: whatever comes on a stream, it comes out the same in one piece and
+// MSG-11, SEC-17: whatever comes on a stream, it comes out the same in one piece and
 // byte by byte, and never brings the reader down.
 func FuzzStream(f *testing.F) {
 	f.Add([]byte("\r\n\r\n"+options(viaTCP, "c1", "body")+options(viaTCP, "c2", "")), uint8(5))
