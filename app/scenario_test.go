@@ -83,7 +83,6 @@ type stage struct {
 	file     string
 	data     string
 	config   []string
-	accounts [][2]string
 	captured map[string]string
 	agents   map[string]*agent
 	rules    *rules // what must hold of every message

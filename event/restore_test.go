@@ -104,7 +104,7 @@ func TestRestoreAfterLongSleep(t *testing.T) {
 		bob.take()
 		time.Sleep(10 * time.Minute)
 		h.watch(&ear{record: []byte("erin")}, "sip:erin@example.com", 24*time.Hour) // a later sign of life
-		h = h.reopen(5*time.Hour, bob)
+		h.reopen(5*time.Hour, bob)
 		bob.expect(t, "active 67800s: ")
 	})
 }
@@ -140,10 +140,9 @@ func TestRestoreTellsWhatMayBeUnheard(t *testing.T) {
 		h.watch(carol, "sip:carol@example.com", 2*time.Hour)
 		bob.take()
 		carol.take()
-		h = h.reopen(time.Minute, bob, carol)
+		h.reopen(time.Minute, bob, carol)
 		bob.expect(t, "active 6540s: bye ")
 		carol.expect(t, "active 7140s: 1")
-		_ = h
 	})
 }
 
@@ -191,7 +190,7 @@ func TestRestoreDoesNotRepeatExpiry(t *testing.T) {
 		time.Sleep(2 * time.Minute) // a sign of life is written, then nothing happens
 		h = h.reopen(time.Hour, carol)
 		carol.take() // within the minute before the sign of life a repetition is possible
-		h = h.reopen(time.Hour, carol)
+		h.reopen(time.Hour, carol)
 		carol.expect(t)
 	})
 }
