@@ -62,6 +62,9 @@ func softphoneAt(t testing.TB, addr, transport, user, contact string, interval i
 	}
 	p := &softphone{t: t, user: user, process: spawn(t, "baresip of "+user, exec.Command(path, "-f", dir, "-s"))}
 	p.process.says("baresip is ready")
+	// A state told before the first PUBLISH is answered would make a second
+	// publication, which baresip then forgets.
+	p.process.says("SIP-ETag")
 	conn, err := net.DialTimeout("tcp", control, patience)
 	if err != nil {
 		t.Fatalf("baresip's control port: %v", err)

@@ -3,7 +3,6 @@ package interop
 import (
 	"bufio"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -19,7 +18,7 @@ import (
 type phone struct {
 	t         testing.TB
 	user      string
-	transport string // UDP, TCP or TLS
+	transport string // UDP or TCP
 	local     string // host:port
 	write     func(string) error
 	close     func()
@@ -77,16 +76,6 @@ func dialFrom(t testing.TB, local, addr, transport, user string) *phone {
 		t.Fatal(err)
 	}
 	return stream(t, user, transport, conn)
-}
-
-// dialTLS makes a phone on a TLS connection.
-func dialTLS(t testing.TB, addr, user string, config *tls.Config) *phone {
-	t.Helper()
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, config)
-	if err != nil {
-		t.Fatalf("TLS to %s: %v", addr, err)
-	}
-	return stream(t, user, "TLS", conn)
 }
 
 // stream makes a phone of a connection that is open already.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -162,20 +161,34 @@ func program(t testing.TB, name, pkg string) string {
 	return ""
 }
 
-// lastPort spreads runs that go on at the same time over the range below the
-// system's ephemeral ports.
-var lastPort = func() *atomic.Uint32 {
-	var n atomic.Uint32
-	n.Store(uint32(os.Getpid() % 500 * 24))
-	return &n
-}()
+// ports is the part of the ports below the system's ephemeral ones that this
+// run has for itself: runs that go on at the same time would otherwise drive
+// each other's peers. The first port of a part, held open, is its lock.
+var ports = sync.OnceValue(func() *portRange {
+	for base := 20000; base < 32000; base += portsOfRun {
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", fmt.Sprint(base))); err == nil {
+			return &portRange{base: base, lock: l}
+		}
+	}
+	return &portRange{base: 20000} // more runs than parts: they share
+})
 
-// freePort returns a port that is free on host for both UDP and TCP. The ports
-// after it stay unused, because SIPp opens some that it is not told.
+const (
+	portsOfRun = 3000
+	portsApart = 6 // SIPp opens some that it is not told, above the one it is
+)
+
+type portRange struct {
+	base int
+	last atomic.Uint32
+	lock net.Listener
+}
+
+// freePort returns a port that is free on host for both UDP and TCP.
 func freePort(t testing.TB, host string) int {
 	t.Helper()
-	for range 2000 {
-		port := 20000 + int(lastPort.Add(6)%12000)
+	for range portsOfRun {
+		port := ports().base + int(ports().last.Add(portsApart)%portsOfRun)
 		addr := net.JoinHostPort(host, fmt.Sprint(port))
 		l, err := net.Listen("tcp", addr)
 		if err != nil {
@@ -189,7 +202,7 @@ func freePort(t testing.TB, host string) int {
 		_ = c.Close()
 		return port
 	}
-	t.Fatal("no free port between 20000 and 32000")
+	t.Fatalf("no free port in the %d after %d", portsOfRun, ports().base)
 	return 0
 }
 

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,7 +34,6 @@ type peer struct {
 type heard struct {
 	request *sip.Request
 	network string // of the socket it came through
-	local   string // our end of that socket
 }
 
 func (h heard) header(name string) string {
@@ -78,18 +79,36 @@ func (s *server) sipgo(user, network string, config *tls.Config, listen ...strin
 		listen = []string{"udp"}
 	}
 	srv.OnNotify(p.onNotify)
-	ctx, cancel := context.WithCancel(context.Background())
+	var serving sync.WaitGroup
+	s.t.Cleanup(serving.Wait)
 	for _, n := range listen {
-		bound := make(chan struct{})
-		ready := context.WithValue(ctx, sipgo.ListenReadyCtxKey, sipgo.ListenReadyFuncCtxValue(func(string, string) { close(bound) }))
-		go func() { _ = srv.ListenAndServe(ready, n, local) }()
-		<-bound
+		serve, end := accept(s.t, srv, n, local)
+		serving.Go(func() { _ = serve() })
+		// Requests leave by the same UDP socket once sipgo has taken it over.
+		for n == "udp" && srv.TransportLayer().Pool(n).Get(local) == nil {
+			runtime.Gosched()
+		}
+		s.t.Cleanup(end)
 	}
-	s.t.Cleanup(func() {
-		cancel()
-		_ = ua.Close()
-	})
+	s.t.Cleanup(func() { _ = ua.Close() })
 	return p
+}
+
+// accept opens a socket for a peer and gives what serves it and what ends it.
+func accept(t testing.TB, srv *sipgo.Server, network, addr string) (serve func() error, end func()) {
+	t.Helper()
+	if network == "udp" {
+		c, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() error { return srv.ServeUDP(c) }, func() { _ = c.Close() }
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() error { return srv.ServeTCP(l) }, func() { _ = l.Close() }
 }
 
 func (p *peer) onNotify(req *sip.Request, tx sip.ServerTransaction) {
