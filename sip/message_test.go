@@ -65,6 +65,7 @@ func TestBadMessages(t *testing.T) {
 		{"", "no-blank-line", strings.TrimSuffix(options("", ""), "\r\n"), 400, "no blank line after the header fields", true},
 		{"", "bare-lf", options("", "X: y\nZ: z\r\n"), 400, "line is not ended by CRLF", true},
 		{"", "bare-cr", options("", "X: y\rZ: z\r\n"), 400, "carriage return within a line", true},
+		{"", "bare-cr-in-what-is-copied", options("From", "From: \"a\rX: y\" <sip:alice@example.com>;tag=a\r\n"), 400, "carriage return within a line", true},
 		{"", "no-colon", options("", "Foobar roobar\r\n"), 400, "header row 'Foobar roobar' has no colon", true},
 		{"", "no-header-name", options("", ": x\r\n"), 400, "header name '' is no token", true},
 		{"", "header-name", options("", "X(y): x\r\n"), 400, "header name 'X(y)' is no token", true},
@@ -113,7 +114,7 @@ func checkAnswer(t testing.TB, refused *ParseError) {
 	if got, want := slices.Collect(response.Rows(HeaderVia)), slices.Collect(refused.Message.Rows(HeaderVia)); !slices.Equal(got, want) {
 		t.Errorf("Via of the response is %q, want %q", got, want)
 	}
-	if strings.Count(string(response.Bytes()), "\r\n\r\n") != 1 {
+	if text := string(response.Bytes()); strings.Count(text, "\r\n\r\n") != 1 || strings.Count(text, "\r") != strings.Count(text, "\r\n") {
 		t.Errorf("the response is not one message:\n%s", response.Bytes())
 	}
 }

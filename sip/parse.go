@@ -111,7 +111,7 @@ func (p *parser) cutHead(data []byte) (head []byte) {
 	if len(data) <= most && bytes.HasSuffix(data, []byte(blankLine)) {
 		return data
 	}
-	end := headEnd(data)
+	end := headEnd(data, 0)
 	if end >= 0 {
 		data = data[:end+len(blankLine)]
 	}
@@ -150,8 +150,17 @@ func (p *parser) readHead(head string) (used int) {
 	used = len(head) - len(rest)
 	if bad = loneReturn(head[:used]); bad != "" {
 		p.fail(400, string(bad))
+		p.joinLines()
 	}
 	return used
+}
+
+// joinLines takes carriage returns out of the rows, which an answer may copy:
+// whoever reads them as line ends would find rows there that nobody checked.
+func (p *parser) joinLines() {
+	for i := range p.m.Headers {
+		p.m.Headers[i].Value = singleLine(p.m.Headers[i].Value)
+	}
 }
 
 // readRow adds a row to the message, in place.

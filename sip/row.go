@@ -8,10 +8,11 @@ import (
 const blankLine = "\r\n\r\n"
 
 // headEnd finds the blank line after the header rows: the index of the CRLF
-// that ends the last row, or -1. It goes by line feeds, of which there are fewer
-// than of what bytes.Index would try.
-func headEnd(data []byte) int {
-	for end := 0; ; {
+// that ends the last row, or -1. The first looked bytes have no line feed that
+// ends it. It goes by line feeds, of which there are fewer than of what
+// bytes.Index would try.
+func headEnd(data []byte, looked int) int {
+	for end := min(looked, len(data)); ; {
 		i := bytes.IndexByte(data[end:], '\n')
 		if i < 0 {
 			return -1

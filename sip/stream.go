@@ -11,29 +11,59 @@ import "unsafe"
 // message above max bytes) err is a *ParseError. Its Message is what the head
 // holds: answer if Answerable, then close (RFC 3261 §18.3).
 func SplitStream(buf []byte, max int) (skip, n int, err error) {
+	var s Splitter
+	return s.Split(buf, max)
+}
+
+// Splitter is SplitStream for one stream, whose bytes stay where they are until
+// a message is whole: it looks at each of them once, so that a message that comes
+// byte by byte costs no more than one that comes at once.
+type Splitter struct {
+	looked int // bytes of a head whose end has not come
+	whole  int // size of the message whose head has
+}
+
+// Split is SplitStream. buf holds what the last call left: all that it was
+// given but for skip and n, with what came since behind it.
+func (s *Splitter) Split(buf []byte, max int) (skip, n int, err error) {
 	for len(buf)-skip >= 2 && buf[skip] == '\r' && buf[skip+1] == '\n' {
 		skip += 2
 	}
 	rest := buf[skip:]
-	end := headEnd(rest)
+	if s.whole == 0 {
+		if err := s.readHead(rest, max); err != nil {
+			*s = Splitter{}
+			return skip, 0, err
+		}
+	}
+	if s.whole == 0 || s.whole > len(rest) {
+		return skip, 0, nil
+	}
+	n = s.whole
+	*s = Splitter{}
+	return skip, n, nil
+}
+
+// readHead looks for the head's end and, from there, for that of the message.
+func (s *Splitter) readHead(rest []byte, max int) error {
+	end := headEnd(rest, s.looked)
 	if end < 0 {
 		if len(rest) > max {
-			return skip, 0, lostFraming(rest, 513, "message is too large")
+			return lostFraming(rest, 513, "message is too large")
 		}
-		return skip, 0, nil
+		s.looked = len(rest)
+		return nil
 	}
 	head := rest[:end+4]
 	length, bad := streamLength(head[:end+2])
 	if bad != "" {
-		return skip, 0, lostFraming(head, 400, bad)
+		return lostFraming(head, 400, bad)
 	}
 	if length > max-len(head) {
-		return skip, 0, lostFraming(head, 513, "message is too large")
+		return lostFraming(head, 513, "message is too large")
 	}
-	if n = len(head) + length; n > len(rest) {
-		return skip, 0, nil
-	}
-	return skip, n, nil
+	s.whole = len(head) + length
+	return nil
 }
 
 // streamLength reads Content-Length as Parse will, without a copy of the head.

@@ -53,6 +53,38 @@ func TestStreamFramesAlike(t *testing.T) {
 	}
 }
 
+// A message that comes byte by byte costs no more than one that comes at once:
+// what has been looked at is not looked at again, so that changing it changes nothing.
+func TestStreamIsReadOnce(t *testing.T) {
+	head := options("", "Content-Length: 200\r\n")
+	message := head + strings.Repeat("x", 200)
+	var s Splitter
+	split := func(buf []byte) int {
+		t.Helper()
+		_, n, err := s.Split(buf, 1000)
+		if err != nil {
+			t.Fatalf("after %d bytes: %v", len(buf), err)
+		}
+		return n
+	}
+	buf := []byte(head[:len(head)-2])
+	split(buf)
+	copy(buf[10:], "\r\n\r\n") // the end of a head, had it been there before
+	buf = append(buf, '\r')
+	split(buf)
+	copy(buf, head)
+	buf = append(buf, '\n')
+	split(buf)
+	clear(buf) // Content-Length has been read
+	buf = append(buf, message[len(head):]...)
+	if n := split(buf); n != len(message) {
+		t.Errorf("n %d, want %d", n, len(message))
+	}
+	if n := split([]byte(message)); n != len(message) { // nothing stays behind for the next
+		t.Errorf("the next message: n %d, want %d", n, len(message))
+	}
+}
+
 // MSG-10: framing is lost, and there is something to answer.
 func TestStreamLosesFraming(t *testing.T) {
 	for _, c := range []struct {
