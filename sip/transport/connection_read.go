@@ -25,6 +25,7 @@ var pong = []byte("\r\n")
 type reader struct {
 	c        *connection
 	held     []byte
+	split    sip.Splitter
 	since    time.Time // when the first of held came
 	lineEnds int       // bytes of CRLF since the last message or answered ping
 	lineTime time.Time // when the last of them came
@@ -113,7 +114,7 @@ func (r *reader) consume() bool {
 	c := r.c
 	rest := r.held
 	for len(rest) > 0 {
-		skip, n, err := sip.SplitStream(rest, c.t.limits.MaxMessage)
+		skip, n, err := r.split.Split(rest, c.t.limits.MaxMessage)
 		if skip > 0 {
 			r.keepAlive(skip)
 			rest = rest[skip:]
