@@ -39,6 +39,11 @@ type Options struct {
 	Limits   Limits
 	Workers  int // zero: 8
 	Logger   *slog.Logger
+
+	// Shared says that others write to the store too. A publication is then
+	// changed only at the revision it was read at, a check that costs a
+	// reading; alone, the lock of the resource is check enough.
+	Shared bool
 }
 
 // Engine is the Service that keeps state.
@@ -46,6 +51,7 @@ type Engine struct {
 	store    store.Soft
 	packages map[string]*eventPackage
 	limits   Limits
+	shared   bool
 	log      *slog.Logger
 	base     time.Time
 	seed     maphash.Seed
@@ -81,6 +87,7 @@ func New(o Options) *Engine {
 		store:    o.Store,
 		packages: map[string]*eventPackage{},
 		limits:   o.Limits.orDefault(),
+		shared:   o.Shared,
 		log:      o.Logger,
 		base:     time.Now(),
 		seed:     maphash.MakeSeed(),

@@ -75,12 +75,12 @@ func entityTag(revision uint64) string { return strconv.FormatUint(revision, 36)
 func (r *resource) remove(ctx context.Context, old *publication) (Receipt, error) {
 	e := r.engine
 	now := e.now()
-	key, match := r.publicationKey(e.number()), uint64(0)
+	created := e.number()
 	if old != nil {
-		key, match = r.publicationKey(old.Created), old.revision
+		created = old.Created
 	}
 	mark := appendRemoved(nil, e.wall(now))
-	revision, err := e.store.Put(ctx, key, mark, e.wall(now), match)
+	revision, err := e.store.Put(ctx, r.publicationKey(created), mark, e.wall(now), e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not removed", old, err)
 	}
@@ -139,11 +139,7 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	e := r.engine
 	next.expires = e.now() + moment(granted)
 	next.Expires = e.wall(next.expires)
-	match := uint64(0)
-	if old != nil {
-		match = old.revision
-	}
-	revision, err := e.store.Put(ctx, r.publicationKey(next.Created), appendPublication(nil, next), next.Expires, match)
+	revision, err := e.store.Put(ctx, r.publicationKey(next.Created), appendPublication(nil, next), next.Expires, e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not stored", old, err)
 	}
@@ -159,6 +155,18 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	}
 	r.schedule()
 	return Receipt{EntityTag: entityTag(revision), Expires: granted}, nil
+}
+
+// expected is the revision an entry must have in the store for its publication
+// to be written.
+func (e *Engine) expected(old *publication) uint64 {
+	switch {
+	case !e.shared:
+		return anyRevision
+	case old == nil:
+		return 0
+	}
+	return old.revision
 }
 
 // unwritten says what became of a change that the store refused. An entry that

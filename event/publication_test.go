@@ -306,21 +306,43 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// A publication whose entry is no longer the store's (it ran out by a clock
-// that was set forward, or the machine slept) cannot be changed under its tag:
-// the publisher starts anew (412), rather than failing until it expires.
+// A store of one's own that has lost an entry (its time ran out by a clock that
+// was set forward, or the machine slept) gets it again with the next change.
+func TestPublicationWrittenAnew(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		tag := h.say("hello", "")
+		h.lose(publicationPrefix)
+		if _, err := h.publish(Publish{IfMatch: tag, Expires: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		h = h.reopen(time.Minute)
+		bob := &ear{}
+		h.watch(bob, "sip:bob@example.com", time.Hour)
+		bob.expect(t, "active 3600s: hello ")
+	})
+}
+
+// lose deletes entries behind the engine's back.
+func (h *house) lose(prefix string) {
+	_ = h.store.Load(h.t.Context(), prefix, func(x store.Entry) error {
+		_, err := h.store.Delete(h.t.Context(), x.Key, store.AnyRevision)
+		return err
+	})
+}
+
+// In a shared store a publication whose entry is another's or gone cannot be
+// changed under its tag: the publisher starts anew (412), rather than failing
+// until it expires.
 func TestPublicationLostByStore(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {
+		h.shared = true
 		bob := &ear{}
 		h.watch(bob, "sip:bob@example.com", time.Hour)
 		for _, d := range []time.Duration{time.Hour, 0} {
 			tag := h.say("hello", "")
 			time.Sleep(interval)
 			bob.take()
-			_ = h.store.Load(t.Context(), publicationPrefix, func(x store.Entry) error {
-				_, err := h.store.Delete(t.Context(), x.Key, store.AnyRevision)
-				return err
-			})
+			h.lose(publicationPrefix)
 			_, err := h.publish(Publish{IfMatch: tag, Expires: d})
 			wantErr(t, err, ErrNoPublication)
 			time.Sleep(interval)
