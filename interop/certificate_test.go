@@ -21,6 +21,7 @@ import (
 // for example.com signed by it.
 type certificate struct {
 	certFile, keyFile string
+	clientCA          string // authorities of client certificates, a file
 	pool              *x509.CertPool
 	authority         *x509.Certificate
 	authorityKey      *ecdsa.PrivateKey

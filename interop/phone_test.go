@@ -59,9 +59,13 @@ func dialFrom(t testing.TB, local, addr, transport, user string) *phone {
 		}, func() { _ = conn.Close() })
 		p.receive(func() (message, error) {
 			buf := make([]byte, 65535)
-			n, _, err := conn.ReadFromUDP(buf)
+			n, from, err := conn.ReadFromUDP(buf)
 			if err != nil {
 				return message{}, err
+			}
+			// Symmetric: all comes from where all goes (RFC 3581 §4).
+			if from.String() != raddr.String() {
+				t.Errorf("%s got a datagram from %s, talks to %s", user, from, raddr)
 			}
 			return parse(buf[:n])
 		})

@@ -88,7 +88,7 @@ func (s *server) toml(o setup) string {
 	}
 	fmt.Fprintf(&b, "authentication = %q\n%s\n", authentication, strings.Join(o.sip, "\n"))
 	if o.tls != nil {
-		fmt.Fprintf(&b, "\n[tls]\ncertificate = %q\nkey = %q\n", o.tls.certFile, o.tls.keyFile)
+		fmt.Fprintf(&b, "\n[tls]\ncertificate = %q\nkey = %q\nclient-ca = %q\n", o.tls.certFile, o.tls.keyFile, o.tls.clientCA)
 	}
 	fmt.Fprintf(&b, "\n[http]\nlisten = %q\n", s.http)
 	lines := o.presence
