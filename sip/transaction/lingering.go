@@ -15,6 +15,9 @@ const (
 	// worthShrinking is the number of entries after which an emptied index is
 	// made anew, because maps do not give memory back.
 	worthShrinking = 1024
+	// usualRecord is what a record may take on average: more than what SUBSCRIBE
+	// and PUBLISH leave, far less than a request can have copied into its answer.
+	usualRecord = 512
 )
 
 const flagRecordRoute = 1
@@ -29,6 +32,7 @@ type lingering struct {
 	chunks [][]byte // oldest first
 	first  uint32   // number of chunks[0], counted from the beginning
 	read   int      // where the oldest record starts in chunks[0]
+	held   int      // bytes of all records
 	spare  []byte   // an emptied chunk
 	peak   int      // most entries since the index was made
 }
@@ -38,9 +42,14 @@ type place uint64
 
 func (g *lingering) len() int { return len(g.index) }
 
+func recordSize(a *answer, rows []byte) int {
+	return recordHead + len(a.tag) + len(a.reason) + len(rows) + len(a.body)
+}
+
 // add keeps an answer until expires, which is no earlier than that of any other record.
 func (g *lingering) add(k key, merge uint64, expires int64, a *answer, rows []byte) {
-	size := recordHead + len(a.tag) + len(a.reason) + len(rows) + len(a.body)
+	size := recordSize(a, rows)
+	g.held += size
 	chunk := g.room(size)
 	last := len(g.chunks) - 1
 	if g.index == nil {
@@ -107,6 +116,7 @@ func (g *lingering) drop() {
 	r := record(g.chunks[0][g.read:])
 	delete(g.index, r.key())
 	g.read += r.size()
+	g.held -= r.size()
 	if g.read < len(g.chunks[0]) {
 		return
 	}

@@ -17,7 +17,8 @@ type Options struct {
 	// handled or unanswered. One more gets 503 (SCL-04). 20000.
 	MaxRequests int
 	// MaxLingering is how many answered requests are remembered for their
-	// retransmissions; beyond it the oldest are forgotten before their time. 2000000.
+	// retransmissions; beyond it, or beyond 512 bytes for each, the oldest are
+	// forgotten before their time. 2000000.
 	MaxLingering int
 	// MaxInvites is how many refused INVITEs wait for their ACK at a time; the
 	// refusal of one more is sent once and not repeated. 1000.

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -241,6 +242,41 @@ func TestTimerJ(t *testing.T) {
 				t.Errorf("%d requests handled, want %d: the newest is forgotten", u.n, 4*shards)
 			}
 		})
+	})
+}
+
+// Answers that hold much of their requests do not hold more memory than as many
+// ordinary ones.
+func TestLargeAnswersLinger(t *testing.T) {
+	large := handler(func(_ context.Context, tx *ServerTransaction) {
+		r := sip.NewResponse(tx.Request, 420, "", "totag")
+		r.Add(sip.HeaderUnsupported, strings.Repeat("x", 50_000))
+		_ = tx.Respond(r)
+	})
+	const each = 200 // records a shard
+	play(t, large, Options{MaxLingering: each * shards}, func(t *testing.T, l *Layer, w *wire) {
+		for i := range 10 * shards {
+			n := strconv.Itoa(i)
+			l.Receive(build(t, "OPTIONS", "z9hG4bK"+n, "call-1", "call-"+n), udp, nil)
+			synctest.Wait()
+		}
+		held := func() (bytes, answers int) {
+			for i := range l.servers {
+				s := &l.servers[i]
+				s.mu.Lock()
+				bytes, answers = bytes+s.lingering.held, answers+s.lingering.len()
+				s.mu.Unlock()
+			}
+			return bytes, answers
+		}
+		if bytes, _ := held(); bytes == 0 || bytes > each*shards*usualRecord {
+			t.Errorf("%d bytes linger, want no more than %d", bytes, each*shards*usualRecord)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if bytes, answers := held(); bytes != 0 || answers != 0 {
+			t.Errorf("%d bytes of %d answers are left after Timer J", bytes, answers)
+		}
 	})
 }
 

@@ -70,10 +70,15 @@ func (l *Layer) expire(s *serverShard, now int64) {
 	}
 }
 
-// linger keeps an answer for Timer J.
+// linger keeps an answer for Timer J, or until too many, or too large ones, came
+// after it.
 func (l *Layer) linger(s *serverShard, k key, merge uint64, a *answer, rows []byte) {
-	if s.lingering.len() >= l.maxLingering {
-		r, _ := s.lingering.oldest()
+	most := l.maxLingering*usualRecord - recordSize(a, rows)
+	for s.lingering.len() >= l.maxLingering || s.lingering.held > most {
+		r, ok := s.lingering.oldest()
+		if !ok {
+			break
+		}
 		l.unmerge(r.merge())
 		s.lingering.drop()
 		l.metrics.lingering.Add(-1)
