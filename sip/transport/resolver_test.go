@@ -237,6 +237,38 @@ func TestResponseFindsSentByInDNS(t *testing.T) {
 	}
 }
 
+// SEC-16: nobody has us connect to what he cannot reach himself, by a name in Via
+// that leads there.
+func TestResponseStaysWhereItsClientIs(t *testing.T) {
+	tr, _ := start(t, Options{Network: NewMemory()}, "tcp://192.0.2.1:5060", "tcp://0.0.0.0:5080", "tcp://[::]:5080")
+	for _, test := range []struct {
+		client, to string
+		want       bool
+	}{
+		{"198.51.100.7", "203.0.113.9:5060", true},
+		{"10.1.1.1", "203.0.113.9:5060", true},
+		{"10.1.1.1", "192.168.3.4:5060", true},
+		{"127.0.0.9", "127.0.0.2:5060", true},
+		{"fe80::7", "[fe80::9]:5060", true},
+		{"198.51.100.7", "127.0.0.1:6379", false},
+		{"198.51.100.7", "[::1]:6379", false},
+		{"198.51.100.7", "10.0.0.1:25", false},
+		{"2001:db8::7", "[fd00::1]:25", false},
+		{"2001:db8::7", "[fe80::1]:25", false},
+		{"198.51.100.7", "169.254.169.254:80", false},
+		{"10.1.1.1", "169.254.169.254:80", false},
+		{"198.51.100.7", "224.0.1.75:5060", false},
+		{"198.51.100.7", "255.255.255.255:5060", false},
+		{"198.51.100.7", "0.0.0.0:5060", false},
+		{"198.51.100.7", "192.0.2.1:5060", false}, // ourselves
+		{"127.0.0.9", "127.0.0.1:5080", false},
+	} {
+		if got := tr.mayAnswer(netip.MustParseAddr(test.client), ap(test.to)); got != test.want {
+			t.Errorf("SEC-16: a client at %s is answered at %s: %t, want %t", test.client, test.to, got, test.want)
+		}
+	}
+}
+
 // Servers are asked in turn; one that fails on NAPTR does not hide the rest.
 func TestDNSServersThatFail(t *testing.T) {
 	dead := udpPeer(t, "127.0.0.1:0") // takes questions and says nothing

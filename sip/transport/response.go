@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"vigie/sip"
@@ -16,7 +17,8 @@ import (
 // §18.2.2, RFC 3263 §5); nil then says that the attempt has begun.
 //
 // A maddr in Via is not followed: it would let a forged request send our
-// answers to third parties.
+// answers to third parties. Nor does DNS lead to networks that the client itself
+// is not in.
 func (t *Transport) SendResponse(f Flow, top sip.Via, head, body []byte) error {
 	if f.Protocol == UDP {
 		f.Remote = responseAddr(f, top)
@@ -80,9 +82,30 @@ func (t *Transport) recover(f Flow, top sip.Via, head, body []byte) error {
 		return lookupErr
 	}
 	for _, target := range targets {
+		if !t.mayAnswer(f.Remote.Addr(), target.Addr) {
+			err = errOffSite
+			continue
+		}
 		if way, err = t.Connect(ctx, target.Protocol, target.Addr, target.ServerName); err == nil {
 			return t.Send(way, head, body)
 		}
 	}
 	return err
+}
+
+var errOffSite = errors.New("sent-by leads to where its client has no business")
+
+// mayAnswer keeps clients from using us to connect to what they cannot reach:
+// this machine's loopback, private networks, ourselves.
+func (t *Transport) mayAnswer(client netip.Addr, to netip.AddrPort) bool {
+	addr := to.Addr()
+	for _, l := range t.listeners {
+		if own := l.listen.Addr; own == to || own.Addr().IsUnspecified() && own.Port() == to.Port() && addr.IsLoopback() {
+			return false
+		}
+	}
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() ||
+		addr.IsLoopback() && client.IsLoopback() ||
+		addr.IsPrivate() && (client.IsPrivate() || client.IsLoopback()) ||
+		addr.IsLinkLocalUnicast() && client.IsLinkLocalUnicast()
 }
