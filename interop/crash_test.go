@@ -101,7 +101,7 @@ func crash(t *testing.T) {
 		open += len(j.open)
 	}
 	t.Logf("killed after %v; answered: %d PUBLISHes, %d subscriptions still open; %d PUBLISHes under way", after, published, open, pending)
-	if published < publishers || open < joining {
+	if published < publishers || open == 0 {
 		t.Errorf("%d PUBLISHes and %d subscriptions before the crash: not much of a test", published, open)
 	}
 	// What is brief ends while nobody is there.
@@ -111,12 +111,15 @@ func crash(t *testing.T) {
 	for _, l := range listeners {
 		l.hears(t, sources)
 	}
-	m, ok := ending.awaits(patience)
-	if !ok || !strings.HasPrefix(m.get("Subscription-State"), "terminated") {
-		t.Errorf("EVT-16, SCL-09: the subscription that ended during the outage got %q", m.get("Subscription-State"))
-	}
-	if ok {
+	// If the server was back a moment before its end, the state comes first.
+	for last := ""; !strings.HasPrefix(last, "terminated"); {
+		m, ok := ending.awaits(patience)
+		if !ok {
+			t.Errorf("EVT-16, SCL-09: the subscription that ended during the outage got %q last, want its end", last)
+			break
+		}
 		ending.accept(m)
+		last = m.get("Subscription-State")
 	}
 	for _, p := range sources {
 		p.check(t)
