@@ -77,7 +77,7 @@ func heap() uint64 {
 func TestLingeringSize(t *testing.T) {
 	const n, limit = 100_000, 700
 	s := &sink{}
-	l := New(s, publishing, Options{})
+	l := New(s, publishing, Options{T1: time.Minute, T2: time.Minute}) // none may be forgotten meanwhile
 	defer l.Close()
 	before := heap()
 	for i := range n {
