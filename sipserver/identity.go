@@ -16,8 +16,14 @@ import (
 // password the request proves to know, or, in laboratories, whom From names.
 // Without an answer to that the error is a challenge.
 func (x *exchange) identify() (event.Identity, error) {
+	who, err := x.whoAsks()
+	x.known = err == nil
+	return who, err
+}
+
+func (x *exchange) whoAsks() (event.Identity, error) {
 	s := x.server
-	trusted := s.Trusted != nil && s.Trusted.Believes(x.tx.Flow.Remote.Addr(), x.tx.Flow.PeerCertificates())
+	trusted := x.trusted()
 	if trusted {
 		asserted, ok, err := auth.Asserted(x.req.Values(sip.HeaderPAssertedIdentity))
 		if err != nil {
@@ -35,6 +41,19 @@ func (x *exchange) identify() (event.Identity, error) {
 		return event.Identity{URI: from.AOR()}, nil
 	}
 	return x.authenticate(from, trusted)
+}
+
+// trusted tells requests of peers that are believed.
+func (x *exchange) trusted() bool {
+	t := x.server.Trusted
+	return t != nil && t.Believes(x.tx.Flow.Remote.Addr(), x.tx.Flow.PeerCertificates())
+}
+
+// tooMany says that the source has had as many answers without telling who asks
+// as it may. Everybody is behind a trusted peer.
+func (x *exchange) tooMany() bool {
+	s := x.server.Sources
+	return s != nil && !x.trusted() && !s.Allow(x.tx.Flow.Remote.Addr())
 }
 
 // authenticate verifies the credentials. The identity is the account's, and
@@ -55,7 +74,7 @@ func (x *exchange) authenticate(from sip.URI, trusted bool) (event.Identity, err
 		Serves: x.serves,
 	})
 	if err != nil {
-		return event.Identity{}, x.unauthenticated(realm, source, err)
+		return event.Identity{}, x.unauthenticated(realm, err)
 	}
 	who, err := auth.Of(account)
 	if err != nil {
@@ -67,37 +86,25 @@ func (x *exchange) authenticate(from sip.URI, trusted bool) (event.Identity, err
 	return event.Identity{URI: who.AOR, Also: who.Also}, nil
 }
 
-// unauthenticated answers what Verify did not accept: by a challenge that
-// leaves nothing behind (RFC 3261 §26.3.2.4), and not at all for sources that
-// ask too often.
-func (x *exchange) unauthenticated(realm string, source netip.Addr, err error) error {
+// unauthenticated answers what Verify did not accept: by a challenge.
+func (x *exchange) unauthenticated(realm string, err error) error {
 	var form *auth.CredentialsError
 	var throttled *auth.ThrottledError
 	switch {
 	case errors.As(err, &form):
 		return refuse(400, phrase(form.Reason))
 	case errors.As(err, &throttled):
-		r := refuse(503, "").with(sip.HeaderRetryAfter, strconv.Itoa(throttled.Seconds()))
-		r.stateless = true
-		return r
+		return refuse(503, "").with(sip.HeaderRetryAfter, strconv.Itoa(throttled.Seconds()))
 	case !errors.Is(err, auth.ErrNoCredentials) && !errors.Is(err, auth.ErrRejected) &&
 		!errors.Is(err, auth.ErrStale) && !errors.Is(err, auth.ErrReplay):
 		return err
 	}
-	if source.IsValid() && x.server.Sources != nil && !x.server.Sources.Allow(source) {
-		return errSilence
-	}
-	x.server.Metrics.challenges.Inc()
 	r := refuse(401, "")
-	r.stateless = true
 	for _, challenge := range x.server.Digest.Challenges(realm, auth.Stale(err)) {
 		r.with(sip.HeaderWWWAuthenticate, challenge)
 	}
 	return r
 }
-
-// errSilence leaves a request without an answer.
-var errSilence = errors.New("sipserver: too many unauthenticated requests of one source")
 
 // realm is the tenant whose users may be asking: that of From, else that of
 // the Request-URI, else the first.

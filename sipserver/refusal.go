@@ -15,10 +15,9 @@ import (
 
 // refused is a request's answer other than success.
 type refused struct {
-	status    int
-	reason    string
-	headers   []sip.Header
-	stateless bool // keep no transaction, RFC 3261 §8.2.7
+	status  int
+	reason  string
+	headers []sip.Header
 }
 
 func (r *refused) Error() string { return fmt.Sprintf("%d %s", r.status, r.reason) }
@@ -112,11 +111,6 @@ func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Sec
 
 // exchange answers with the refusal that fits the error.
 func (x *exchange) refuse(err error) {
-	if errors.Is(err, errSilence) {
-		x.server.Metrics.silences.Inc()
-		x.tx.Ignore()
-		return
-	}
 	r := x.server.refusal(err)
 	if r.status == 500 {
 		x.server.Logger.Error("request failed", "method", x.req.Method, "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)

@@ -22,6 +22,9 @@ type exchange struct {
 	server *Server
 	tx     *transaction.ServerTransaction
 	req    *sip.Message
+	// known: it has been found out who asks. Until then nothing of the request
+	// is kept, and its source gets no more answers than it may (SEC-01, SEC-02).
+	known bool
 }
 
 func (x *exchange) response(status int) *sip.Message {
@@ -33,7 +36,21 @@ func (x *exchange) response(status int) *sip.Message {
 }
 
 func (x *exchange) send(r *sip.Message) {
-	if err := x.tx.Respond(r); err != nil {
+	respond := x.tx.Respond
+	if !x.known {
+		if x.tooMany() {
+			x.server.Metrics.silences.Inc()
+			x.tx.Ignore()
+			return
+		}
+		if x.req.Method != "INVITE" { // whose refusal is repeated until the ACK
+			respond = x.tx.Stateless
+		}
+	}
+	if r.Status == 401 {
+		x.server.Metrics.challenges.Inc()
+	}
+	if err := respond(r); err != nil {
 		x.server.Logger.Debug("response not sent", "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)
 	}
 }
@@ -47,13 +64,7 @@ func (x *exchange) answer(r *refused) {
 	for _, h := range r.headers {
 		m.Add(h.ID, h.Value)
 	}
-	if !r.stateless {
-		x.send(m)
-		return
-	}
-	if err := x.tx.Stateless(m); err != nil {
-		x.server.Logger.Debug("response not sent", "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)
-	}
+	x.send(m)
 }
 
 // unsupported refuses what is not served: 405 for a method that some RFC
@@ -125,11 +136,16 @@ func (s *Server) exists(ctx context.Context, aor sip.URI) error {
 }
 
 // required refuses option-tags that must be understood and are not
-// (RFC 3261 §8.2.2.3).
+// (RFC 3261 §8.2.2.3). It names no more of them than an honest request has: the
+// list is the client's, and the answer is kept.
 func (x *exchange) required() error {
+	const most, longest = 16, 64
 	var unknown []string
 	for tag := range x.req.Values(sip.HeaderRequire) {
-		if !slices.Contains(unknown, tag) {
+		if len(tag) > longest || !sip.IsToken(tag) {
+			return refuse(400, "Require has what is no option-tag")
+		}
+		if len(unknown) < most && !slices.Contains(unknown, tag) {
 			unknown = append(unknown, tag)
 		}
 	}
