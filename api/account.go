@@ -55,6 +55,8 @@ type AccountBook interface {
 	Change(ctx context.Context, address string, c AccountChange) (Account, error)
 	Remove(ctx context.Context, address string) error
 	NewToken(ctx context.Context, address string, t NewToken) (Token, error)
+	Tokens(ctx context.Context, address string) ([]Token, error)
+	RemoveToken(ctx context.Context, address, name string) error
 }
 
 // Accounts is the AccountBook over a directory. With Domains, accounts are made

@@ -53,6 +53,16 @@ func (c *Client) NewToken(ctx context.Context, address string, n NewToken) (t To
 	return t, c.call(ctx, http.MethodPost, "/api/v1/accounts/"+url.PathEscape(address)+"/tokens", n, &t)
 }
 
+// Tokens gives the tokens of an account, without their secrets.
+func (c *Client) Tokens(ctx context.Context, address string) (list []Token, err error) {
+	return list, c.call(ctx, http.MethodGet, "/api/v1/accounts/"+url.PathEscape(address)+"/tokens", nil, &list)
+}
+
+// RemoveToken ends a token.
+func (c *Client) RemoveToken(ctx context.Context, address, name string) error {
+	return c.call(ctx, http.MethodDelete, "/api/v1/accounts/"+url.PathEscape(address)+"/tokens/"+url.PathEscape(name), nil, nil)
+}
+
 // Status asks how the server is.
 func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, c.call(ctx, http.MethodGet, "/api/v1/status", nil, &s)

@@ -2,12 +2,25 @@ package api
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
 // Duration is a duration in JSON: a text such as "1h30m", or a number of
 // seconds.
 type Duration time.Duration
+
+// String is "1h" where time.Duration says "1h0m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
 // MarshalJSON writes whole seconds as a number.
 func (d Duration) MarshalJSON() ([]byte, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"vigie/event"
 	"vigie/store"
@@ -39,15 +40,15 @@ func refusal(err error) *Problem {
 	case errors.As(err, &problem):
 		return problem
 	case errors.As(err, &brief):
-		return &Problem{Status: 400, Code: "lifetime-too-short", Detail: err.Error(), Hint: "ask for " + brief.Min.String() + " or more"}
+		return &Problem{Status: 400, Code: "lifetime-too-short", Detail: "the lifetime is too short", Hint: "ask for " + Duration(brief.Min).String() + " or more"}
 	case errors.As(err, &limit):
-		return &Problem{Status: 429, Code: "limit", Detail: err.Error(), Hint: "the limits are in the server's configuration"}
+		return &Problem{Status: 429, Code: "limit", Detail: unprefixed(err), Hint: "the limits are in the server's configuration"}
 	case errors.As(err, &oversized), errors.As(err, &tooLarge):
-		return &Problem{Status: 413, Code: "too-large", Detail: err.Error()}
+		return &Problem{Status: 413, Code: "too-large", Detail: unprefixed(err)}
 	case errors.As(err, &unsupported):
-		return &Problem{Status: 415, Code: "unsupported-type", Detail: err.Error()}
+		return &Problem{Status: 415, Code: "unsupported-type", Detail: unprefixed(err)}
 	case errors.As(err, &malformed):
-		return &Problem{Status: 400, Code: "malformed-document", Detail: err.Error()}
+		return &Problem{Status: 400, Code: "malformed-document", Detail: unprefixed(err)}
 	case errors.Is(err, event.ErrNoPublication):
 		return &Problem{Status: 404, Code: "no-publication", Detail: "nothing is published under this name"}
 	case errors.Is(err, event.ErrRejected):
@@ -57,6 +58,9 @@ func refusal(err error) *Problem {
 	}
 	return &Problem{Status: 500, Code: "failure", Detail: "the server failed to do this", Hint: "its log says why"}
 }
+
+// unprefixed is an error without the name of the package that made it.
+func unprefixed(err error) string { return strings.TrimPrefix(err.Error(), "event: ") }
 
 // refuse answers an error; a failure of ours is logged once, here.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {

@@ -43,7 +43,7 @@ func (b *Accounts) NewToken(ctx context.Context, address string, n NewToken) (To
 	}
 	if _, err := b.find(ctx, a.AOR, n.Name); err == nil {
 		return Token{}, &Problem{Status: 409, Code: "token-exists", Detail: fmt.Sprintf("%s has a token %q already", bare(a.AOR), n.Name),
-			Hint: "remove it first or choose another name"}
+			Hint: "end it first, as `vigie account token --remove` does, or choose another name"}
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return Token{}, err
 	}
@@ -85,7 +85,8 @@ func (b *Accounts) RemoveToken(ctx context.Context, address, name string) error 
 	}
 	t, err := b.find(ctx, a.AOR, name)
 	if errors.Is(err, store.ErrNotFound) {
-		return &Problem{Status: 404, Code: "no-token", Detail: fmt.Sprintf("%s has no token %q", bare(a.AOR), name)}
+		return &Problem{Status: 404, Code: "no-token", Detail: fmt.Sprintf("%s has no token %q", bare(a.AOR), name),
+			Hint: "`vigie account tokens` lists all it has"}
 	}
 	if err != nil {
 		return err
