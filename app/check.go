@@ -27,9 +27,12 @@ func (c *Config) faults() []fault {
 	add := func(key, format string, args ...any) {
 		all = append(all, fault{key, fmt.Sprintf(format, args...)})
 	}
-	for _, d := range c.Domains {
+	for i, d := range c.Domains {
 		if why := domainFault(d); why != "" {
 			add("domains", "domains holds %q: %s", d, why)
+		}
+		if slices.ContainsFunc(c.Domains[:i], func(other string) bool { return strings.EqualFold(other, d) }) {
+			add("domains", "domains holds %q twice", d)
 		}
 	}
 	c.listenFaults(add)

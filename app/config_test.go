@@ -161,6 +161,7 @@ func TestConfigurationProblems(t *testing.T) {
 		{"certificate without key", "[tls]\ncertificate = \"cert.pem\"\n", "F:2: tls.certificate is given without tls.key"},
 		{"trusted", "[sip]\ntrusted = [\"proxy.example.com\"]\n",
 			`F:2: sip.trusted holds "proxy.example.com"; write an address or a network, such as "192.0.2.10" or "192.0.2.0/24"`},
+		{"domain twice", "domains = [\"example.com\", \"Example.COM\"]\n", `F:1: domains holds "Example.COM" twice`},
 		{"domain with a scheme", "domains = [\"sip:example.com\"]\n", `F:1: domains holds "sip:example.com": write the domain alone, such as "example.com"`},
 		{"http", "[http]\nlisten = \"8080\"\n", `F:2: http.listen is "8080": no port; write an address and a port, such as "127.0.0.1:8080"`},
 		{"not TOML", "domains = [\n\n[sip\n", "F:3: not TOML: "},

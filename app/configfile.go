@@ -58,6 +58,19 @@ func Load(file string) (*Config, error) {
 	return parse(file, data)
 }
 
+// changed lists the keys of which another configuration says something else,
+// but for the log level, which a running server takes over.
+func (c *Config) changed(other *Config) []string {
+	var keys []string
+	theirs := other.settings()
+	for i, ours := range c.settings() {
+		if ours.key != "log.level" && ours.value.String() != theirs[i].value.String() {
+			keys = append(keys, ours.key)
+		}
+	}
+	return keys
+}
+
 func parse(file string, data []byte) (*Config, error) {
 	c := Default()
 	c.File = file

@@ -39,9 +39,12 @@ func lockData(dir string) (*lock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
+	if err := create(dir, lockFile); err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", permission(err, dir))
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
@@ -53,6 +56,36 @@ func lockData(dir string) (*lock, error) {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	return &lock{file}, nil
+}
+
+// create makes a file unless it is there. It belongs to whom the directory
+// belongs to: what root does beside a server under a user of its own must not
+// lock that server out.
+func create(dir, name string) error {
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return permission(err, dir)
+	}
+	defer file.Close()
+	info, err := os.Stat(dir)
+	if err != nil {
+		return err
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+		return file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
+}
+
+// permission adds to a refusal of the system what helps.
+func permission(err error, dir string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; run this as root, or as the user to whom %s belongs", err, dir)
+	}
+	return err
 }
 
 func (l *lock) release() {
@@ -172,6 +205,9 @@ func localURL(addr net.Addr) string {
 
 // openDirectory opens the accounts of a data directory.
 func openDirectory(dir string, log *slog.Logger) (store.Directory, error) {
+	if err := create(dir, directoryFile); err != nil {
+		return nil, fmt.Errorf("open the directory: %w", err)
+	}
 	d, err := sqlite.Open(filepath.Join(dir, directoryFile), log)
 	if err != nil {
 		return nil, fmt.Errorf("open the directory: %w", err)

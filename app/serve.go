@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type Options struct {
 	Data    string    // data directory
 	Version string    // of the program
 	Output  io.Writer // what is said to a person at the first start; nil: nothing
+	Program string    // how that person calls the program; "" is vigie
 	Log     io.Writer // nil: standard error
 
 	// Network, Directory and Soft replace the system's network and what lies in
@@ -74,7 +76,7 @@ func Start(ctx context.Context, c *Config, o Options) (*Server, error) {
 	s.makeLog()
 	s.tune()
 	for _, step := range []func(context.Context) error{
-		s.enterData, s.openStores, s.makeAdmin, s.bindSIP, s.makeServices, s.serveHTTP, s.restore, s.serveSIP,
+		s.enterData, s.openStores, s.bindSIP, s.makeServices, s.serveHTTP, s.restore, s.makeAdmin, s.serveSIP,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, s.close())
@@ -126,6 +128,9 @@ func (s *Server) Reload(file string) {
 	}
 	s.level.Set(c.Log.slogLevel())
 	s.log.Info("configuration read again", "level", c.Log.Level)
+	if keys := s.config.changed(c); len(keys) > 0 {
+		s.log.Warn("what else changed in the configuration needs a restart", "keys", strings.Join(keys, ", "))
+	}
 }
 
 // ready gives the reason why the server should get no traffic.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -145,7 +147,13 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 			}
 		})
 	}
-	start(t, quick(), Options{Data: data})
+	var said buffer
+	start(t, quick(), Options{Data: data, Output: &said, Program: "bin/vigie"})
+	if got := said.String(); !strings.Contains(got, "Made the administrator admin@example.com") {
+		t.Errorf("the first start that succeeds says no administrator's password, but %q", got)
+	} else if !strings.Contains(got, "\n    bin/vigie account add alice@example.com") {
+		t.Errorf("the program is not called as the person called it: %s", got)
+	}
 }
 
 func TestAdministratorIsMadeOnce(t *testing.T) {
@@ -292,6 +300,72 @@ func TestReloadTakesTheLogLevelOver(t *testing.T) {
 	s.log.Debug("heard")
 	if strings.Contains(log.String(), "too quiet") || !strings.Contains(log.String(), "heard") {
 		t.Errorf("the log:\n%s", log.String())
+	}
+}
+
+func TestReloadSaysWhatNeedsARestart(t *testing.T) {
+	file := write(t, t.TempDir(), `
+domains = ["example.com", "example.net"]
+sip.listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
+http.listen = "127.0.0.1:0"
+log.level = "warn"
+presence.notify-interval = "1s"
+`)
+	var log buffer
+	s := start(t, quick(), Options{Data: t.TempDir(), Log: &log})
+	s.Reload(file)
+	if got, want := log.String(), `needs a restart" keys="domains, presence.notify-interval"`; !strings.Contains(got, want) {
+		t.Errorf("the log lacks %s:\n%s", want, got)
+	}
+}
+
+func TestAccountsOfForeignDomainsAreNoted(t *testing.T) {
+	data := t.TempDir()
+	book, done, err := OpenAccounts(t.Context(), data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{"alice@example.com", "bob@exmaple.com"} {
+		if _, err := book.Add(t.Context(), api.NewAccount{Address: address}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
+	}
+	var log buffer
+	start(t, quick(), Options{Data: data, Log: &log})
+	if got, want := log.String(), "domain=exmaple.com accounts=1"; !strings.Contains(got, want) || strings.Contains(got, "domain=example.com") {
+		t.Errorf("the log lacks %q, or says too much:\n%s", want, got)
+	}
+}
+
+// Root adds an account before the server, under a user of its own, has ever
+// run: the files must be that user's.
+func TestFilesBelongToTheDirectorysOwner(t *testing.T) {
+	data := t.TempDir()
+	owner := os.Geteuid()
+	if owner == 0 {
+		owner = 65534
+		if err := os.Chown(data, owner, owner); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, done, err := OpenAccounts(t.Context(), data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{lockFile, directoryFile, directoryFile + "-wal"} {
+		info, err := os.Stat(filepath.Join(data, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := int(info.Sys().(*syscall.Stat_t).Uid); got != owner {
+			t.Errorf("%s belongs to %d, want %d", name, got, owner)
+		}
+	}
+	if err := done(); err != nil {
+		t.Fatal(err)
 	}
 }
 

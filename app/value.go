@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"vigie/api"
 )
 
 // value reads one TOML value into a field of [Config] and prints it again. set
@@ -107,17 +109,7 @@ func (d duration) set(v any) error {
 
 func (d duration) String() string { return strconv.Quote(shortDuration(*d.to)) }
 
-// shortDuration prints "1h" where time.Duration prints "1h0m0s".
-func shortDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
+func shortDuration(d time.Duration) string { return api.Duration(d).String() }
 
 type number struct {
 	to       *int

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -69,12 +70,15 @@ func (s *Server) openStores(context.Context) error {
 	return nil
 }
 
-// makeAdmin makes an administrator when there is none.
+// makeAdmin makes an administrator when there is none. It comes after all that
+// keeps a server from starting: the password is told by a server that serves,
+// and never again.
 func (s *Server) makeAdmin(ctx context.Context) error {
 	accounts, err := s.directory.Accounts(ctx, "")
 	if err != nil {
 		return fmt.Errorf("look for an administrator: %w", err)
 	}
+	s.noteForeign(accounts)
 	if slices.ContainsFunc(accounts, func(a store.Account) bool { return a.Admin }) {
 		return nil
 	}
@@ -90,6 +94,21 @@ func (s *Server) makeAdmin(ctx context.Context) error {
 	}
 	s.admin = &a
 	return nil
+}
+
+// noteForeign says which accounts cannot be used, because their domain is not
+// served: a domain mistyped in "vigie account add", or one that has left the
+// configuration.
+func (s *Server) noteForeign(accounts []store.Account) {
+	foreign := map[string]int{}
+	for _, a := range accounts {
+		if !slices.Contains(s.domains, a.Realm) {
+			foreign[a.Realm]++
+		}
+	}
+	for _, domain := range slices.Sorted(maps.Keys(foreign)) {
+		s.log.Warn("accounts of a domain that is not served cannot be used", "domain", domain, "accounts", foreign[domain])
+	}
 }
 
 // bindSIP takes the listeners; nothing is read from them yet.
