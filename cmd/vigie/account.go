@@ -21,7 +21,8 @@ type accounts struct {
 	List     accountList     `cmd:"" help:"List accounts."`
 	Password accountPassword `cmd:"" help:"Change an account's password."`
 	Remove   accountRemove   `cmd:"" help:"Remove an account and its tokens."`
-	Token    accountToken    `cmd:"" help:"Make a token with which a program uses the API."`
+	Token    accountToken    `cmd:"" help:"Make a token with which a program uses the API, or end one."`
+	Tokens   accountTokens   `cmd:"" help:"List an account's tokens."`
 }
 
 // book gives the accounts: those of --server, or those of the data directory,
@@ -115,11 +116,7 @@ func (c *accountList) Run(ctx context.Context) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "ADDRESS\tUSERNAME\tADMIN\tDELEGATES\tCREATED")
 	for _, a := range list {
-		admin := "no"
-		if a.Admin {
-			admin = "yes"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.Address, a.Username, admin, strings.Join(a.Delegates, ","), a.Created.Format(time.DateOnly))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", a.Address, a.Username, yesno(a.Admin), strings.Join(a.Delegates, ","), a.Created.Format(time.DateOnly))
 	}
 	return w.Flush()
 }
@@ -173,6 +170,7 @@ type accountToken struct {
 	Name    string        `default:"cli" help:"Name of the token (${default})."`
 	Admin   bool          `help:"Give it the rights of an administrator, which the account must be."`
 	Expires time.Duration `placeholder:"DURATION" help:"How long it is good, such as 720h; for ever without."`
+	Remove  bool          `help:"End the token of this name."`
 }
 
 func (c *accountToken) Run(ctx context.Context) error {
@@ -181,10 +179,51 @@ func (c *accountToken) Run(ctx context.Context) error {
 		return err
 	}
 	defer done()
+	if c.Remove {
+		if err := book.RemoveToken(ctx, c.Address, c.Name); err != nil {
+			return err
+		}
+		fmt.Printf("Ended the token %q of %s.\n", c.Name, c.Address)
+		return nil
+	}
 	t, err := book.NewToken(ctx, c.Address, api.NewToken{Name: c.Name, Admin: c.Admin, ExpiresIn: api.Duration(c.Expires)})
 	if err != nil {
 		return err
 	}
 	fmt.Println(t.Secret)
 	return nil
+}
+
+type accountTokens struct {
+	target
+	Address string `arg:"" help:"Address, such as alice@example.com."`
+}
+
+func (c *accountTokens) Run(ctx context.Context) error {
+	book, done, err := c.book(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	list, err := book.Tokens(ctx, c.Address)
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tADMIN\tCREATED\tEXPIRES")
+	for _, t := range list {
+		expires := "never"
+		if t.Expires != nil {
+			expires = t.Expires.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", printable(t.Name), yesno(t.Admin), t.Created.Format(time.DateOnly), expires)
+	}
+	return w.Flush()
+}
+
+func yesno(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }

@@ -34,6 +34,8 @@ type commands struct {
 	Check   check    `cmd:"" help:"Check a configuration file."`
 	Config  config   `cmd:"" help:"Print a commented configuration file that equals the defaults."`
 	Version version  `cmd:"" help:"Print the version."`
+
+	PrintVersion kong.VersionFlag `name:"version" hidden:"" help:"Print the version."`
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -43,13 +45,14 @@ func run(args []string) int {
 		kong.Name("vigie"),
 		kong.Description("Vigie is a SIP presence server: it gathers what devices say about people and tells those who may know."),
 		kong.UsageOnError(),
+		kong.Vars{"version": "vigie " + versionString()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
 		return report(err)
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+	if len(args) == 0 || args[0] == "help" {
+		args = append(args[min(1, len(args)):], "--help")
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {

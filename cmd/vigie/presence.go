@@ -67,11 +67,16 @@ func (c *status) Run(ctx context.Context) error {
 	fmt.Printf("listeners  %s\n", strings.Join(s.Listeners, " "))
 	fmt.Printf("storage    %s, %s\n\n", s.Directory, s.Durability)
 	for _, name := range slices.Sorted(maps.Keys(s.Counters)) {
-		if v := s.Counters[name]; v != 0 {
+		if v := s.Counters[name]; v != 0 || inhabitants(name) {
 			fmt.Printf("%-72s %.10g\n", name, v)
 		}
 	}
 	return nil
+}
+
+// inhabitants tells the numbers that are worth a line even when they are zero.
+func inhabitants(name string) bool {
+	return strings.HasPrefix(name, "vigie_publications") || strings.HasPrefix(name, "vigie_subscriptions")
 }
 
 type publish struct {
@@ -101,7 +106,7 @@ func (c *publish) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("Published for %s, for %s.\n", c.Address, time.Duration(p.Expires))
+	fmt.Printf("Published for %s, for %s.\n", c.Address, p.Expires)
 	return nil
 }
 

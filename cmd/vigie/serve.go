@@ -13,7 +13,7 @@ import (
 
 // data is the option that names a data directory.
 type data struct {
-	Data string `default:"vigie-data" env:"VIGIE_DATA" type:"path" placeholder:"DIR" help:"Data directory (${default})."`
+	Data string `default:"vigie-data" env:"VIGIE_DATA" type:"path" placeholder:"DIR" help:"Data directory; without it ${default}."`
 }
 
 type serve struct {
@@ -26,13 +26,14 @@ func (s *serve) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server, err := app.Start(ctx, c, app.Options{Data: s.Data, Version: versionString(), Output: os.Stdout})
+	server, err := app.Start(ctx, c, app.Options{Data: s.Data, Version: versionString(), Output: os.Stdout, Program: os.Args[0]})
 	if err != nil {
 		if ctx.Err() != nil {
 			return errors.New("stopped while starting")
 		}
 		return err
 	}
+	tellManager("READY=1")
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -41,6 +42,7 @@ func (s *serve) Run(ctx context.Context) error {
 		case <-hangup:
 			server.Reload(s.Config)
 		case <-ctx.Done():
+			tellManager("STOPPING=1")
 			return server.Stop()
 		}
 	}
