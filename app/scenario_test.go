@@ -125,6 +125,7 @@ func (s *stage) end() {
 			s.t.Errorf("stop: %v", err)
 		}
 	}
+	time.Sleep(time.Minute) // for agents who answer late
 }
 
 func (s *stage) step(at step) {
