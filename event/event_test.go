@@ -135,7 +135,13 @@ func open(t *testing.T, s store.Soft) *house {
 
 func openWith(t *testing.T, s store.Soft, p Package) *house {
 	t.Helper()
-	e := New(Options{
+	e := newEngine(s, p)
+	t.Cleanup(e.Close)
+	return &house{Engine: e, t: t, store: s}
+}
+
+func newEngine(s store.Soft, p Package) *Engine {
+	return New(Options{
 		Store: s,
 		Packages: []PackageOptions{{
 			Package:   p,
@@ -145,8 +151,6 @@ func openWith(t *testing.T, s store.Soft, p Package) *house {
 		Limits: Limits{Body: 100, Publications: 3, Subscriptions: 4, Failures: 3},
 		Logger: slog.New(slog.DiscardHandler),
 	})
-	t.Cleanup(e.Close)
-	return &house{Engine: e, t: t, store: s}
 }
 
 var alice = Resource{Package: "words", URI: sip.MustURI("sip:alice@example.com")}
