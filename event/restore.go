@@ -189,6 +189,10 @@ func (re *restoration) decide(s *subscription, untold bool) {
 		decision = s.decision
 	}
 	if decision.State == Rejected {
+		r.mu.Lock()
+		r.leave(s.view) // no state goes out while the end waits for a worker
+		s.view = nil
+		r.mu.Unlock()
 		e.workers.give(ending{s, ReasonRejected})
 		return
 	}

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,5 +226,42 @@ func TestRestoreSkipsDamage(t *testing.T) {
 		}
 		h = h.reopen(time.Minute)
 		h.say("bye", tag)
+	})
+}
+
+// strict is words for nobody.
+type strict struct{ words }
+
+func (strict) Authorize(context.Context, Resource, Identity) (Decision, error) {
+	return Decision{State: Rejected}, nil
+}
+
+// A watcher whom the next process refuses hears of its end and nothing else,
+// whichever worker comes first (PRS-02).
+func TestRestoreRefusesBeforeItTells(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		h.say("secret", "")
+		h.watch(bob, "sip:bob@example.com", time.Hour)
+		bob.take()
+		h.Close()
+		e := New(Options{
+			Store:    h.store.(*store.Memory).Reopen(),
+			Packages: []PackageOptions{{Package: strict{}, Lifetimes: Lifetimes{Min: time.Minute, Default: time.Hour, Max: time.Hour}}},
+			Workers:  1,
+			Logger:   slog.New(slog.DiscardHandler),
+		})
+		t.Cleanup(e.Close)
+		held := gate(make(chan struct{}))
+		e.workers.give(held)
+		err := e.Restore(t.Context(), map[string]Reviver{"ear": func(Subscription, []byte) (Watcher, error) { return bob, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.each(func(r *resource) { r.touch(); r.news = true })
+		e.shard(alice).resources[alice].run() // as another worker would
+		bob.expect(t)
+		close(held)
+		bob.expect(t, "terminated rejected")
 	})
 }
