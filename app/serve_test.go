@@ -216,11 +216,9 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// ask sends OPTIONS on a connection and gives what comes back.
-func ask(t *testing.T, c net.Conn, protocol string) string {
+// exchange sends a request and gives what comes back.
+func exchange(t *testing.T, c net.Conn, request string) string {
 	t.Helper()
-	request := strings.ReplaceAll("OPTIONS sip:example.com SIP/2.0\nVia: SIP/2.0/"+protocol+" 127.0.0.1;rport;branch=z9hG4bKa\n"+
-		"Max-Forwards: 70\nFrom: <sip:alice@example.com>;tag=a\nTo: <sip:example.com>\nCall-ID: a\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n", "\n", "\r\n")
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +228,14 @@ func ask(t *testing.T, c net.Conn, protocol string) string {
 		t.Fatal(err)
 	}
 	return string(answer[:n])
+}
+
+// ask sends OPTIONS on a connection and gives what comes back.
+func ask(t *testing.T, c net.Conn, protocol string) string {
+	t.Helper()
+	request := strings.ReplaceAll("OPTIONS sip:example.com SIP/2.0\nVia: SIP/2.0/"+protocol+" 127.0.0.1;rport;branch=z9hG4bKa\n"+
+		"Max-Forwards: 70\nFrom: <sip:alice@example.com>;tag=a\nTo: <sip:example.com>\nCall-ID: a\nCSeq: 1 OPTIONS\nContent-Length: 0\n\n", "\n", "\r\n")
+	return exchange(t, c, request)
 }
 
 func TestMetricsAreThere(t *testing.T) {

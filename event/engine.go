@@ -1,7 +1,7 @@
 package event
 
 import (
-	"context"
+	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -248,9 +248,12 @@ func (e *Engine) watcherSlot(w Identity) (*shard, uint64) {
 	return &e.shards[key%shardCount], key
 }
 
-// refuse logs a store failure once; the edge answers it.
+// refuse counts a store failure and says what it is about; the edge answers and
+// logs it.
 func (e *Engine) refuse(what string, id Resource, err error) error {
 	e.metrics.storeErrors.Inc()
-	e.log.LogAttrs(context.Background(), slog.LevelError, what, slog.Any("resource", id), slog.Any("err", err))
-	return err
+	return fmt.Errorf("event: %s: %s: %w", id, what, err)
 }
+
+// unheard logs a store failure that no edge hears of.
+func (e *Engine) unheard(err error) { e.log.Error("soft state not kept", "err", err) }

@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -39,6 +40,9 @@ type Resource struct {
 }
 
 func (r Resource) String() string { return r.Package + " " + r.URI.String() }
+
+// LogValue is the same in logs, JSON included.
+func (r Resource) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 // Identity is who watches: an address of record somebody vouched for. Also
 // holds further identities of the same asker (RFC 3325 allows a sip and a tel

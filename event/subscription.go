@@ -216,7 +216,9 @@ func (s *subscription) Save(ctx context.Context) error {
 		return ErrGone
 	}
 	if err := s.write(ctx, r.engine, r.id, d, f, expires); err != nil {
-		return r.engine.refuse("subscription not stored", r.id, err)
+		err = r.engine.refuse("subscription not stored", r.id, err)
+		r.engine.unheard(err)
+		return err
 	}
 	return nil
 }
@@ -314,6 +316,6 @@ func (s *subscription) erase(ctx context.Context) {
 	}
 	e := s.resource.engine
 	if _, err := e.store.Delete(ctx, s.key, anyRevision); err != nil {
-		e.refuse("subscription not deleted", s.resource.id, err)
+		e.unheard(e.refuse("subscription not deleted", s.resource.id, err))
 	}
 }

@@ -100,6 +100,7 @@ func (x *exchange) unauthenticated(realm string, err error) error {
 		return err
 	}
 	r := refuse(401, "")
+	r.cause = err
 	for _, challenge := range x.server.Digest.Challenges(realm, auth.Stale(err)) {
 		r.with(sip.HeaderWWWAuthenticate, challenge)
 	}

@@ -18,9 +18,19 @@ type refused struct {
 	status  int
 	reason  string
 	headers []sip.Header
+	cause   error // what the peer is not told; nil: the reason says it all
 }
 
-func (r *refused) Error() string { return fmt.Sprintf("%d %s", r.status, r.reason) }
+// Error is for the log.
+func (r *refused) Error() string {
+	switch {
+	case r.cause != nil:
+		return r.cause.Error()
+	case r.reason == "":
+		return sip.ReasonPhrase(r.status)
+	}
+	return r.reason
+}
 
 func refuse(status int, reason string) *refused { return &refused{status: status, reason: reason} }
 
