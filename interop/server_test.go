@@ -58,7 +58,7 @@ func start(t testing.TB, o setup) *server {
 	dir := t.TempDir()
 	s := &server{
 		t: t, host: o.host, port: freePort(t, o.host),
-		http:   fmt.Sprintf("%s:%d", o.host, freePort(t, o.host)),
+		http:   net.JoinHostPort(o.host, fmt.Sprint(freePort(t, o.host))),
 		config: filepath.Join(dir, "vigie.toml"), data: filepath.Join(dir, "data"),
 	}
 	if o.tls != nil {
