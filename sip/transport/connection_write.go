@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"time"
@@ -48,10 +49,15 @@ func (c *connection) send(head, body []byte) error {
 	return nil
 }
 
-// overdue counts and logs that a slow peer loses its connection.
+// overdue counts and logs that a slow peer loses its connection. An operator is
+// told once a minute: whoever opens thousands of connections shall not fill the disk.
 func (c *connection) overdue(message string, details ...any) {
 	c.counters.Overdue.Add(1)
-	c.t.log.Warn(message, append([]any{"protocol", c.protocol.String(), "peer", c.remote}, details...)...)
+	level, now := slog.LevelDebug, time.Now().UnixNano()
+	if last := c.t.slow.Load(); (last == 0 || now-last >= int64(time.Minute)) && c.t.slow.CompareAndSwap(last, now) {
+		level = slog.LevelWarn
+	}
+	c.t.log.Log(c.t.ctx, level, message, append([]any{"protocol", c.protocol.String(), "peer", c.remote}, details...)...)
 }
 
 // write sends what is queued and ends when nothing is left.

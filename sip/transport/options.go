@@ -47,7 +47,7 @@ type Limits struct {
 	HandshakeTimeout        time.Duration // of TLS, 10 s
 	DialTimeout             time.Duration // TLS handshake included, 8 s
 	WriteQueue              int           // bytes waiting for one stream, 1 MiB
-	DatagramQueue           int           // datagrams waiting for one socket, 65536
+	DatagramQueue           int           // datagrams waiting for one socket, of 2 KiB on average, 65536
 	ReceiveBuffer           int           // bytes of a UDP socket's receive buffer, 4 MiB
 	Sockets                 int           // UDP sockets per listener sharing its port, 1
 	RememberRefusal         time.Duration // how long Unreachable holds, 5 min

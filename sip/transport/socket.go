@@ -15,6 +15,9 @@ const (
 	// maxDatagram is the space for one datagram: more than UDP can carry, so
 	// that none is cut (RFC 3261 §18.1.1).
 	maxDatagram = 65536
+	// queueShare is what a waiting datagram may take of memory on average: more
+	// than fits a packet, far less than a datagram can hold.
+	queueShare = 2 << 10
 	// keptQueue is the queue a quiet socket keeps after a burst, in datagrams.
 	keptQueue = 4096
 )
@@ -29,6 +32,7 @@ type socket struct {
 	mu        sync.Mutex
 	wake      sync.Cond
 	queue     []Datagram
+	queued    int // bytes of queue
 	finishing bool
 }
 
@@ -43,7 +47,8 @@ func (s *socket) send(d Datagram) error {
 	if d.Addr.Addr().Is4() {
 		most = 65507 // the IPv4 header counts too
 	}
-	if len(d.Head)+len(d.Body) > most {
+	size := len(d.Head) + len(d.Body)
+	if size > most {
 		return ErrTooLarge
 	}
 	s.mu.Lock()
@@ -51,11 +56,12 @@ func (s *socket) send(d Datagram) error {
 	if s.finishing {
 		return ErrFlowClosed
 	}
-	if len(s.queue) >= s.listener.t.limits.DatagramQueue {
+	if n := s.listener.t.limits.DatagramQueue; len(s.queue) >= n || len(s.queue) > 0 && s.queued+size > n*queueShare {
 		s.counters.QueueFull.Add(1)
 		return ErrQueueFull
 	}
 	s.queue = append(s.queue, d)
+	s.queued += size
 	if len(s.queue) == 1 {
 		s.wake.Signal()
 	}
@@ -84,6 +90,7 @@ func (s *socket) write() {
 			return
 		}
 		batch, s.queue = s.queue, batch[:0]
+		s.queued = 0
 		s.mu.Unlock()
 
 		s.flush(batch)

@@ -317,6 +317,28 @@ func TestConnectionLimits(t *testing.T) {
 	})
 }
 
+// Slow peers are an operator's business once a minute, however many they are.
+func TestSlowPeersDoNotFillTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, log := NewMemory(), &logBuffer{}
+		tr, _ := start(t, Options{Network: n, Logger: log.logger()}, "tcp://192.0.2.1:5060")
+		slow := func(count int) {
+			for range count {
+				write(t, dial(t, n, "192.0.2.9", "192.0.2.1:5060"), "OPTIONS")
+			}
+			time.Sleep(30 * time.Second)
+		}
+		slow(50)
+		slow(50)
+		slow(1) // a minute after the first
+		warnings := strings.Count(log.String(), "level=WARN msg=\"connection closed: the peer sends")
+		all := strings.Count(log.String(), "connection closed: the peer sends")
+		if overdue := tr.Metrics().ByProtocol[TCP].Overdue.Load(); warnings != 2 || all != 101 || overdue != 101 {
+			t.Errorf("%d warnings in %d lines, %d counted; want 2 in 101, 101 counted", warnings, all, overdue)
+		}
+	})
+}
+
 // One IPv6 host has a whole network of addresses.
 func TestSourcesOfIPv6AreNetworks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vigie/sip"
@@ -46,6 +47,7 @@ type Transport struct {
 	metrics   Metrics
 	serverTLS *tls.Config
 	refusals  refusals
+	slow      atomic.Int64  // when a slow peer was last logged, Unix nanoseconds
 	responses chan struct{} // one token per response that opens a connection
 
 	listeners []*listener // fixed after New

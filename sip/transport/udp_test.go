@@ -188,6 +188,30 @@ func TestDatagramQueueIsBounded(t *testing.T) {
 			t.Errorf("counted %d, want 1", got)
 		}
 	})
+	t.Run("by-bytes", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := NewMemory()
+			tr, err := New(Options{Network: n, Listen: listens(t, "udp://192.0.2.1:5060"), Limits: Limits{DatagramQueue: 100}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tr.Close()
+			tr.mu.Lock()
+			tr.serving = true // but no writer yet
+			tr.mu.Unlock()
+			f, err := tr.Connect(t.Context(), UDP, ap("192.0.2.9:5060"), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			taken := 0
+			for err = nil; err == nil; taken++ {
+				err = tr.Send(f, make([]byte, 60_000), nil)
+			}
+			if err != ErrQueueFull || taken != 4 { // 3 of them make 180000 bytes
+				t.Errorf("datagram %d of 60000 bytes: %v, want ErrQueueFull for the fourth", taken, err)
+			}
+		})
+	})
 }
 
 // What was queued before Close still leaves.
