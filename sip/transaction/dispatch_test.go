@@ -140,6 +140,57 @@ func TestOrderUnderLoad(t *testing.T) {
 
 // Copies of the same requests that arrive on several sockets at the same
 // moment are handled once (TRN-03), and none is answered by 482.
+// The order holds, and everybody is answered, when the handling of some fails.
+func TestOrderWhenHandlersFail(t *testing.T) {
+	const lines, each = 20, 100
+	var mu sync.Mutex
+	last, running := map[string]int{}, map[string]bool{}
+	u := handler(func(_ context.Context, tx *ServerTransaction) {
+		call, n := tx.Request.CallID, int(tx.Request.CSeq.Number)
+		mu.Lock()
+		if running[call] || last[call] != n-1 {
+			t.Errorf("%s: request %d after %d, another running: %t", call, n, last[call], running[call])
+		}
+		last[call], running[call] = n, true
+		mu.Unlock()
+		defer func() {
+			mu.Lock()
+			defer mu.Unlock()
+			running[call] = false
+		}()
+		switch n % 4 {
+		case 0:
+			panic("impossible")
+		case 1:
+			_ = tx.Respond(sip.NewResponse(tx.Request, 200, "", "totag"))
+			panic("impossible")
+		case 2:
+			tx.Ignore()
+		default:
+			_ = tx.Stateless(sip.NewResponse(tx.Request, 401, "", ""))
+		}
+	})
+	play(t, u, Options{}, func(t *testing.T, l *Layer, w *wire) {
+		for n := 1; n <= each; n++ {
+			for line := range lines {
+				call := fmt.Sprintf("call-%d", line+100)
+				l.Receive(build(t, "SUBSCRIBE", fmt.Sprintf("z9hG4bK%d.%d", line, n), "call-1", call, "CSeq: 1", fmt.Sprintf("CSeq: %d", n)), udp, nil)
+			}
+		}
+		count := map[string]int{}
+		for _, s := range w.take() {
+			count[s.status()]++
+		}
+		want := lines * each / 4
+		if count["500"] != want || count["200"] != want || count["401"] != want || len(count) != 3 {
+			t.Errorf("answers by status are %v, want %d each of 200, 401 and 500", count, want)
+		}
+		if n := l.inProgress.Load() + l.metrics.live.Load(); n != 0 {
+			t.Errorf("%d requests are in progress still", n)
+		}
+	})
+}
+
 func TestConcurrentRepeats(t *testing.T) {
 	const sockets, requests = 4, 200
 	u := &counting{}
