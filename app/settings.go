@@ -14,7 +14,7 @@ type setting struct {
 // section says what stands above a table in the printed file.
 var sections = map[string]string{
 	"sip":             "SIP: listeners, who is believed, and what one peer may use up.",
-	"tls":             "Certificate files in PEM form for tls:// listeners; read again when they change and on SIGHUP.",
+	"tls":             "Certificate files in PEM form for tls:// listeners; read again when they change.",
 	"http":            "HTTP: administration API, metrics and health.",
 	"storage":         "Where state is kept. Everything lies in the data directory (--data).",
 	"presence":        "The presence event package.",
