@@ -274,6 +274,7 @@ func TestThrottleOrder(t *testing.T) {
 	s := start(t, setup{presence: []string{everybody, quick, `notify-interval = "4s"`}})
 	for _, network := range []string{"udp", "tcp"} {
 		t.Run(network, func(t *testing.T) {
+			t.Parallel()
 			s, user := s.with(t), "alice"+network
 			alice, bob := s.sipgo(user, network, nil), s.sipgo("bob", network, nil)
 			tag := alice.publish("", pidf(user, "open", "0", ""))
