@@ -65,12 +65,17 @@ func (b *Body) same(o *Body) bool {
 }
 
 // due is when what waits may go: at once if a SUBSCRIBE asked, else after the
-// throttle's window and the wait that a failure imposed.
-func (s *subscription) due() moment {
+// throttle's window and the wait that a failure imposed. In the last second,
+// which no Subscription-State could say, it waits for the end, which tells it.
+func (s *subscription) due(now moment) moment {
 	if s.force {
 		return 0
 	}
-	return max(s.quiet, s.retry)
+	at := max(s.quiet, s.retry)
+	if s.expires-max(at, now) < moment(time.Second) {
+		return s.expires
+	}
+	return at
 }
 
 // take gives the next notification and marks it as travelling.
@@ -83,7 +88,7 @@ func (s *subscription) take() (Notification, bool) {
 		s.silent, s.flying = true, true
 		return Notification{State: Terminated, Reason: s.final, Body: s.want}, true
 	}
-	if !s.waiting() || s.expires <= now || now < s.due() {
+	if !s.waiting() || s.expires <= now || now < s.due(now) {
 		return Notification{}, false
 	}
 	if !s.force {

@@ -203,7 +203,7 @@ func (re *restoration) decide(s *subscription, untold bool) {
 		s.decision = decision
 		r.pkg.subscriptions[s.state()].Add(1)
 		s.look(r)
-		s.force = true
+		s.force = s.expires-e.now() >= moment(time.Second)
 		e.workers.give(s)
 	}
 	s.rearm()

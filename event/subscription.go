@@ -278,7 +278,7 @@ func (s *subscription) rearm() {
 	}
 	at := s.expires
 	if !s.flying && s.waiting() {
-		at = min(at, s.due())
+		at = min(at, s.due(s.resource.engine.now()))
 	}
 	s.resource.shard.alarms.set(&s.alarm, at)
 }

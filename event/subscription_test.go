@@ -53,6 +53,23 @@ func TestSubscriptionExpires(t *testing.T) {
 	})
 }
 
+// In the last second no "active;expires=0" goes out: the end tells the state.
+func TestLastSecond(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		tag := h.say("hello", "")
+		h.watch(bob, "sip:bob@example.com", 2*time.Minute)
+		bob.take()
+		time.Sleep(2*time.Minute - 600*time.Millisecond)
+		h.say("bye", tag)
+		bob.expect(t)
+		h = h.reopen(100*time.Millisecond, bob)
+		bob.expect(t)
+		time.Sleep(500 * time.Millisecond)
+		bob.expect(t, "terminated timeout: bye ")
+	})
+}
+
 // A fetch gets one notification and leaves nothing (EVT-15, F-03).
 func TestFetch(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {
