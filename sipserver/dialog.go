@@ -21,6 +21,7 @@ type dialog struct {
 	subscription event.Subscription // known from the first notification on, or revived with
 	flow         transport.Flow     // the way NOTIFYs take; dead or zero: look for one
 	direct       bool               // the SUBSCRIBE came straight from the watcher
+	local        bool               // the SUBSCRIBE came from this machine
 	noStream     bool               // the watcher takes no TCP connection
 	remoteCSeq   uint32
 	localCSeq    uint32
@@ -123,23 +124,24 @@ func (d *dialog) advance(cseq uint32, target string, f transport.Flow, direct bo
 		return nil, refuse(500, "CSeq is not above the last one")
 	}
 	d.remoteCSeq = cseq
-	parts, flow, was := d.parts, d.flow, d.direct
+	parts, flow, was, local := d.parts, d.flow, d.direct, d.local
 	if target != "" && target != d.parts.at(partTarget) {
 		if d.parts, err = d.parts.with(partTarget, target); err != nil {
 			d.parts = parts
 			return nil, refuse(400, phrase(err.Error()))
 		}
 		if !direct {
-			d.flow = transport.Flow{} // to be looked for anew
+			d.flow, d.direct = transport.Flow{}, false // to be looked for anew
 		}
 	}
 	if direct {
 		d.flow, d.direct = f, true
 	}
+	d.local = f.Remote.Addr().IsLoopback()
 	d.answering, d.noStream = true, false
 	return func() {
 		d.mu.Lock()
-		d.parts, d.flow, d.direct = parts, flow, was
+		d.parts, d.flow, d.direct, d.local = parts, flow, was, local
 		d.mu.Unlock()
 	}, nil
 }
@@ -157,7 +159,7 @@ func (d *dialog) Record() []byte {
 	b = append(b, 1) // version of this form
 	b = binary.AppendUvarint(b, uint64(d.remoteCSeq))
 	b = binary.AppendUvarint(b, uint64(d.asked))
-	b = appendFlow(b, d.flow, d.direct)
+	b = appendFlow(b, d.flow, d.direct, d.local)
 	for _, end := range d.parts.ends {
 		b = binary.BigEndian.AppendUint16(b, end)
 	}
@@ -171,10 +173,19 @@ func (d *dialog) stored() {
 	d.mu.Unlock()
 }
 
-func appendFlow(b []byte, f transport.Flow, direct bool) []byte {
+// Bits beside the protocol in a record.
+const (
+	recordDirect = 0x80
+	recordLocal  = 0x40
+)
+
+func appendFlow(b []byte, f transport.Flow, direct, local bool) []byte {
 	kind := byte(f.Protocol)
 	if direct {
-		kind |= 0x80
+		kind |= recordDirect
+	}
+	if local {
+		kind |= recordLocal
 	}
 	b = append(b, kind)
 	for _, a := range []netip.AddrPort{f.Local, f.Remote} {
@@ -236,7 +247,7 @@ func (d *dialog) read(b []byte) error {
 // readFlow reads which way the dialog had; the flow is not alive yet.
 func (d *dialog) readFlow(b []byte) ([]byte, error) {
 	kind := b[0]
-	d.direct = kind&0x80 != 0
+	d.direct, d.local = kind&recordDirect != 0, kind&recordLocal != 0
 	b = b[1:]
 	var addr [2]netip.AddrPort
 	for i := range addr {
@@ -248,7 +259,7 @@ func (d *dialog) readFlow(b []byte) ([]byte, error) {
 		}
 		b = b[1+int(b[0]):]
 	}
-	d.flow = transport.Flow{Protocol: transport.Protocol(kind & 0x7f), Local: addr[0], Remote: addr[1]}
+	d.flow = transport.Flow{Protocol: transport.Protocol(kind &^ (recordDirect | recordLocal)), Local: addr[0], Remote: addr[1]}
 	return b, nil
 }
 

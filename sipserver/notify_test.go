@@ -92,12 +92,12 @@ func TestParts(t *testing.T) {
 // A dialog comes back from its record with CSeq above all that may have been
 // sent (DLG-04).
 func TestDialogRecord(t *testing.T) {
-	d := &dialog{parts: testParts(t), remoteCSeq: 7, localCSeq: 12, direct: true}
+	d := &dialog{parts: testParts(t), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
 	got := &dialog{}
 	if err := got.read(d.Record()); err != nil {
 		t.Fatal(err)
 	}
-	if got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct {
+	if got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct || !got.local {
 		t.Errorf("came back as %+v", got)
 	}
 }

@@ -20,16 +20,18 @@ func (s *Server) suspicious(contact sip.URI, f transport.Flow) error {
 	if !ok {
 		return nil
 	}
-	if s.forbidden(addr, f.Remote.Addr()) || s.isOwn(contact, f.Local.Addr()) {
+	source := f.Remote.Addr()
+	if forbidden(addr, !source.IsValid() || source.IsLoopback()) || s.isOwn(contact, f.Local.Addr()) {
 		return refuse(403, "Contact is not an address that NOTIFY may be sent to")
 	}
 	return nil
 }
 
-func (s *Server) forbidden(addr, source netip.Addr) bool {
+// forbidden tells addresses that are never sent to; loopback only for watchers
+// on this machine, the local ones.
+func forbidden(addr netip.Addr, local bool) bool {
 	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
-	return addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast ||
-		addr.IsLoopback() && source.IsValid() && !source.IsLoopback()
+	return addr.IsUnspecified() || addr.IsMulticast() || addr == broadcast || addr.IsLoopback() && !local
 }
 
 // listensOn tells whether an address and port are ours. local is the address
@@ -87,27 +89,43 @@ func (d *dialog) connect(ctx context.Context, over transport.Protocol) (transpor
 		return transport.Flow{}, err
 	}
 	d.mu.Lock()
-	local := d.flow.Local.Addr()
+	w := way{came: d.flow, direct: d.direct, local: d.local, over: over}
 	d.mu.Unlock()
 	err = errNoWay
 	for _, t := range targets {
 		var f transport.Flow
-		if f, err = d.server.reach(ctx, t, over, local); err == nil {
+		if f, err = d.server.reach(ctx, t, w); err == nil {
 			return f, nil
 		}
 	}
 	return transport.Flow{}, fmt.Errorf("connect to %s: %w", uri, err)
 }
 
-func (s *Server) reach(ctx context.Context, t transport.Target, over transport.Protocol, local netip.Addr) (transport.Flow, error) {
-	if over != 0 {
-		t.Protocol = over
+// way is what is known of a dialog when a way to its watcher is looked for.
+type way struct {
+	came   transport.Flow     // the flow it had
+	direct bool               // which came straight from the watcher
+	local  bool               // from this machine
+	over   transport.Protocol // asked for; 0: the target's own
+}
+
+func (s *Server) reach(ctx context.Context, t transport.Target, w way) (transport.Flow, error) {
+	if w.over != 0 {
+		t.Protocol = w.over
 	}
-	if s.forbidden(t.Addr.Addr(), netip.Addr{}) || s.listensOn(t.Addr.Addr(), t.Addr.Port(), local) {
+	addr := t.Addr.Addr()
+	if forbidden(addr, w.local) || s.listensOn(addr, t.Addr.Port(), w.came.Local.Addr()) || w.foreign(addr) {
 		return transport.Flow{}, errForbidden
 	}
 	if s.network.Unreachable(t.Protocol, t.Addr) {
 		return transport.Flow{}, errNoWay
 	}
 	return s.network.Connect(ctx, t.Protocol, t.Addr, t.ServerName)
+}
+
+// foreign tells addresses that are the watcher's in its own network only: its
+// requests come from elsewhere, through an address translation, and here a
+// stranger may have the address.
+func (w way) foreign(addr netip.Addr) bool {
+	return w.direct && addr != w.came.Remote.Addr().Unmap() && (w.over != 0 || addr.IsPrivate())
 }

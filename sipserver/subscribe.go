@@ -245,6 +245,7 @@ func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity st
 		return nil, refuse(400, phrase(err.Error()))
 	}
 	d := &dialog{server: x.server, parts: p, direct: x.direct(), remoteCSeq: x.req.CSeq.Number, answering: true}
+	d.local = x.tx.Flow.Remote.Addr().IsLoopback()
 	if d.direct {
 		d.flow = x.tx.Flow
 	}
