@@ -234,7 +234,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 	s.atStop("close the SIP edge", func() error { s.edge.Close(); return nil })
 
 	s.layer = transaction.New(s.transport, s.edge, transaction.Options{
-		MaxRequests: c.SIP.MaxRequests, Grace: c.Runtime.Grace, Logger: s.log, Metrics: layerMetrics,
+		Allow: s.edge.Allows, MaxRequests: c.SIP.MaxRequests, Grace: c.Runtime.Grace, Logger: s.log, Metrics: layerMetrics,
 	})
 	s.atStop("finish transactions", func() error { s.layer.Close(); return nil })
 	s.edge.Start(s.layer, s.transport, s.resolver())

@@ -49,11 +49,11 @@ func (x *exchange) trusted() bool {
 	return t != nil && t.Believes(x.tx.Flow.Remote.Addr(), x.tx.Flow.PeerCertificates())
 }
 
-// tooMany says that the source has had as many answers without telling who asks
-// as it may. Everybody is behind a trusted peer.
-func (x *exchange) tooMany() bool {
-	s := x.server.Sources
-	return s != nil && !x.trusted() && !s.Allow(x.tx.Flow.Remote.Addr())
+// Allows says whether a source that has not told who it is gets one more answer
+// (SEC-02). Everybody is behind a trusted peer.
+func (s *Server) Allows(f transport.Flow) bool {
+	return s.Sources == nil || s.Trusted != nil && s.Trusted.Believes(f.Remote.Addr(), f.PeerCertificates()) ||
+		s.Sources.Allow(f.Remote.Addr())
 }
 
 // authenticate verifies the credentials. The identity is the account's, and

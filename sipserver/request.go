@@ -38,7 +38,7 @@ func (x *exchange) response(status int) *sip.Message {
 func (x *exchange) send(r *sip.Message) {
 	respond := x.tx.Respond
 	if !x.known {
-		if x.tooMany() {
+		if !x.server.Allows(x.tx.Flow) {
 			x.server.Metrics.silences.Inc()
 			x.tx.Ignore()
 			return

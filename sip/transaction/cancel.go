@@ -14,7 +14,7 @@ var cancellable = [...]string{
 
 // receiveCancel answers a CANCEL: 200 when its transaction exists, which ends
 // an INVITE not answered yet with 487 and changes nothing for any other
-// (RFC 6665 §4.6), else 481. The answer can be found again, so that nothing is kept.
+// (RFC 6665 §4.6), else 481, to where Options.Allow allows it. The answer can be found again, so that nothing is kept.
 func (l *Layer) receiveCancel(m *sip.Message, flow transport.Flow) {
 	a := answer{status: 481}
 	for _, method := range cancellable {
@@ -25,6 +25,9 @@ func (l *Layer) receiveCancel(m *sip.Message, flow transport.Flow) {
 			}
 			break
 		}
+	}
+	if a.status == 481 && !l.allows(flow) {
+		return
 	}
 	if !takesTag(m) {
 		a.tag = ""

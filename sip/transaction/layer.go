@@ -165,12 +165,18 @@ func (l *Layer) Receive(m *sip.Message, flow transport.Flow, err error) {
 // receiveMalformed answers what can be answered, with the precise reason.
 func (l *Layer) receiveMalformed(flow transport.Flow, err error) {
 	var bad *sip.ParseError
-	if !errors.As(err, &bad) || !bad.Answerable || bad.Message == nil {
+	if !errors.As(err, &bad) || !bad.Answerable || bad.Message == nil || !l.allows(flow) {
 		l.metrics.malformedDropped.Add(1)
 		return
 	}
 	l.metrics.malformedAnswered.Add(1)
 	_ = l.Stateless(bad.Message, flow, sip.NewResponse(bad.Message, bad.Status, bad.Reason, ""))
+}
+
+// allows says whether an answer may go to the source of a flow that nobody has
+// asked yet.
+func (l *Layer) allows(flow transport.Flow) bool {
+	return flow.Protocol.Reliable() || l.options.Allow == nil || l.options.Allow(flow)
 }
 
 // retryAfter prints a Retry-After between the configured bounds.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"log/slog"
 	"time"
+
+	"vigie/sip/transport"
 )
 
 // Options say how patient the layer is and how much it holds. Zero fields
@@ -28,6 +30,11 @@ type Options struct {
 	// Grace is how long Close waits for requests in progress, and once more
 	// after it has ended their context. 5 s.
 	Grace time.Duration
+
+	// Allow says whether one more answer may go to where a datagram seems to come
+	// from that only the layer sees: a malformed request, a CANCEL of nothing.
+	// Anybody may have forged its source (SEC-02). It must not block; nil allows all.
+	Allow func(transport.Flow) bool
 
 	Logger  *slog.Logger // nil discards
 	Metrics *Metrics     // nil keeps none

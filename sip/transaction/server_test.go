@@ -581,6 +581,39 @@ func TestMalformed(t *testing.T) {
 	})
 }
 
+// SEC-02: what only this layer sees is not answered without end to sources that
+// anybody may have forged.
+func TestAnswersToSourcesAreLimited(t *testing.T) {
+	left := 0
+	allow := func(f transport.Flow) bool {
+		left--
+		return f == udp && left >= 0
+	}
+	bad := strings.Replace(string(build(t, "SUBSCRIBE", "z9hG4bK1").Bytes()), "CSeq: 1", "CSeq: 4294967296", 1)
+	play(t, &counting{}, Options{Allow: allow}, func(t *testing.T, l *Layer, w *wire) {
+		malformed := func(flow transport.Flow) {
+			m, err := sip.Parse([]byte(bad))
+			l.Receive(m, flow, err)
+		}
+		left = 3
+		for range 5 {
+			malformed(udp)
+		}
+		wantStatuses(t, w.take(), "400", "400", "400")
+		malformed(tcp) // whose source is true
+		wantStatuses(t, w.take(), "400")
+		left = 1
+		for i := range 3 {
+			l.Receive(build(t, "CANCEL", "z9hG4bKc"+strconv.Itoa(i)), udp, nil)
+		}
+		wantStatuses(t, w.take(), "481")
+		l.Receive(build(t, "SUBSCRIBE", "z9hG4bK2"), udp, nil)
+		wantStatuses(t, w.take(), "200")
+		l.Receive(build(t, "CANCEL", "z9hG4bK2"), udp, nil)
+		wantStatuses(t, w.take(), "200")
+	})
+}
+
 func TestFailedHandler(t *testing.T) {
 	for name, h := range map[string]handler{
 		"panics":     func(context.Context, *ServerTransaction) { panic("impossible") },
