@@ -200,3 +200,38 @@ func TestNumbersRise(t *testing.T) {
 		}
 	})
 }
+
+// late is a package whose boundary always lies in the past.
+type late struct {
+	words
+	composed *int
+}
+
+type lateState struct{ sentence }
+
+func (s lateState) Same(other Composite) bool { return s == other }
+func (lateState) Next() time.Time             { return time.Now().Add(-time.Minute) }
+
+func (p late) Compose(Resource, []Publication, time.Time) (Composite, error) {
+	*p.composed++
+	return lateState{}, nil
+}
+
+func (late) View(_ Resource, _ Composite, _ Decision, f Form) (Body, error) {
+	return Body{Type: f.Type}, nil
+}
+
+// A boundary that composing leaves in the past is tried again each second, not
+// all the time.
+func TestOverdueBoundary(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		composed := 0
+		h := openWith(t, store.NewMemory(), late{composed: &composed})
+		h.watch(&ear{}, "sip:bob@example.com", time.Hour)
+		time.Sleep(10 * time.Second)
+		h.Close()
+		if composed > 12 {
+			t.Errorf("composed %d times in ten seconds", composed)
+		}
+	})
+}

@@ -1,6 +1,9 @@
 package event
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // resource is the state of one Resource: what is published for it, who
 // watches it, and what they see. A resource with neither is forgotten.
@@ -226,6 +229,10 @@ func (r *resource) next() moment {
 	return 0
 }
 
+// overdue is how long a boundary waits that composing left in the past, for it
+// failed or the wall clock was set.
+const overdue = moment(time.Second)
+
 // schedule sets the alarm for the next expiry or boundary.
 func (r *resource) schedule() {
 	at := moment(0)
@@ -238,7 +245,11 @@ func (r *resource) schedule() {
 		sooner(p.expires)
 	}
 	if len(r.subscriptions) > 0 {
-		sooner(r.next())
+		boundary := r.next()
+		if now := r.engine.now(); boundary != 0 && boundary <= now {
+			boundary = now + overdue
+		}
+		sooner(boundary)
 	}
 	if at == 0 {
 		r.shard.alarms.clear(&r.alarm)
