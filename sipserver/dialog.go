@@ -23,6 +23,7 @@ type dialog struct {
 	direct       bool               // the SUBSCRIBE came straight from the watcher
 	local        bool               // the SUBSCRIBE came from this machine
 	noStream     bool               // the watcher takes no TCP connection
+	streamed     bool               // the NOTIFY that travels left UDP for its size
 	remoteCSeq   uint32
 	localCSeq    uint32
 	reserved     uint32 // the store says: no NOTIFY above this was sent; 0: not stored

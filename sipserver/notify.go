@@ -71,7 +71,7 @@ func (d *dialog) save() {
 	}
 	d.saving = true
 	subscription := d.subscription
-	d.server.background.Go(func() {
+	d.server.inBackground(func() {
 		err := subscription.Save(d.server.stop)
 		d.mu.Lock()
 		d.saving = false
@@ -97,9 +97,9 @@ func (d *dialog) route(out transaction.Outgoing) {
 	size := len(out.Start) + d.server.layer.Overhead(out.Flow) + len(out.Rest) + len(out.Body)
 	switch {
 	case !out.Flow.Alive():
-		d.server.background.Go(func() { d.sendAnew(out, size) })
+		d.server.inBackground(func() { d.sendAnew(out, size) })
 	case out.Flow.Protocol == transport.UDP && size > largest && !d.streamless():
-		d.server.background.Go(func() { d.sendOverStream(out) })
+		d.server.inBackground(func() { d.sendOverStream(out) })
 	default:
 		d.dispatch(out)
 	}
@@ -147,15 +147,24 @@ func (d *dialog) sendOverStream(out transaction.Outgoing) {
 	if err == nil {
 		over := out
 		over.Flow = stream
+		d.stream(true)
 		if err = d.server.layer.Send(over); err == nil {
 			return
 		}
+		d.stream(false)
 	}
 	d.server.Logger.Debug("large NOTIFY stays with UDP", "peer", out.Flow.Remote, "err", err)
 	d.mu.Lock()
 	d.noStream = true
 	d.mu.Unlock()
 	d.dispatch(out)
+}
+
+// stream notes whether the NOTIFY that travels left UDP for its size.
+func (d *dialog) stream(yes bool) {
+	d.mu.Lock()
+	d.streamed = yes
+	d.mu.Unlock()
 }
 
 // print makes the next NOTIFY, all but its Via. With d.mu.
@@ -247,6 +256,10 @@ func (d *dialog) Done(status int, response *sip.Message, err error) {
 		d.server.Logger.Debug("NOTIFY not sent", "watcher", d.part(partRemote), "call_id", d.part(partCallID), "err", err)
 	}
 	d.mu.Lock()
+	if d.streamed && err != nil { // a connection that leads nowhere says nothing of the watcher: UDP is next
+		d.noStream, o = true, event.Outcome{Result: event.Failed}
+	}
+	d.streamed = false
 	if o.Result == event.Delivered {
 		d.follow(response)
 	} else if !d.direct {
@@ -280,6 +293,9 @@ func (d *dialog) follow(response *sip.Message) {
 	}
 	if p, err := d.parts.with(partTarget, a.URI); err == nil {
 		d.parts = p
+		if !d.direct && p.at(partRoutes) == "" {
+			d.flow = transport.Flow{} // it leads to the old target
+		}
 	}
 }
 

@@ -90,6 +90,8 @@ type Server struct {
 	locator Locator
 	own     map[netip.AddrPort]bool
 
+	closing    sync.Mutex // held to start something in the background, and to end that
+	closed     bool
 	background sync.WaitGroup
 	stop       context.Context
 	cancel     context.CancelFunc
@@ -126,8 +128,21 @@ func (s *Server) Start(layer *transaction.Layer, network Network, locator Locato
 
 // Close ends what runs in the background and waits for it.
 func (s *Server) Close() {
+	s.closing.Lock()
+	s.closed = true
+	s.closing.Unlock()
 	s.cancel()
 	s.background.Wait()
+}
+
+// inBackground runs fn on a goroutine that Close waits for. After Close nothing
+// is run: the NOTIFYs of the engine's last moments stay unsent.
+func (s *Server) inBackground(fn func()) {
+	s.closing.Lock()
+	defer s.closing.Unlock()
+	if !s.closed {
+		s.background.Go(fn)
+	}
 }
 
 // Request implements transaction.User.

@@ -132,6 +132,7 @@ func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
 	subscription := d.current()
 	if subscription == nil {
 		undo()
+		d.release()
 		return event.ErrGone
 	}
 	granted, err := subscription.Refresh(x, event.Refresh{Expires: x.expires(), Form: form})
