@@ -80,6 +80,7 @@ func crash(t *testing.T) {
 		j.phone.load = true
 		joiners = append(joiners, j)
 		load.Go(func() { j.joinUntil(stop) })
+		watch.Go(func() { j.answerUntil(watching) })
 	}
 	defer watch.Wait()
 	defer close(watching)
@@ -422,21 +423,18 @@ func (j *joiner) step(stop <-chan struct{}) bool {
 	m := d.subscribe(expires)
 	j.phone.send(m)
 	for {
-		j.answerAll()
-		if r, ok := j.phone.response(m, 5*time.Millisecond); ok {
+		if r, ok := j.phone.response(m, 500*time.Millisecond); ok {
 			return j.note(d, at, expires, r)
 		}
 		select {
 		case <-stop:
-			if r, ok := j.phone.response(m, 500*time.Millisecond); ok {
-				return j.note(d, at, expires, r)
-			}
 			// Whether this request was carried out, nobody can say.
 			if at >= 0 {
 				j.open = slices.Delete(j.open, at, at+1)
 			}
 			return false
 		default:
+			j.phone.send(m)
 		}
 	}
 }
@@ -457,38 +455,30 @@ func (j *joiner) note(d *dialog, at, expires int, r message) bool {
 	return true
 }
 
-// answerAll answers the NOTIFYs that have come.
-func (j *joiner) answerAll() {
+// answerUntil answers every NOTIFY.
+func (j *joiner) answerUntil(stop <-chan struct{}) {
 	for {
-		m, ok := j.phone.take(0, func(m message) bool { return m.method() == "NOTIFY" })
-		if !ok {
+		select {
+		case <-stop:
 			return
+		default:
 		}
-		j.phone.send(answer(m, 200, "OK", "", row{"Contact", j.phone.contact()}))
+		if m, ok := j.phone.take(100*time.Millisecond, func(m message) bool { return m.method() == "NOTIFY" }); ok {
+			j.phone.send(answer(m, 200, "OK", "", row{"Contact", j.phone.contact()}))
+		}
 	}
 }
 
 // check refreshes what is open, which gets 200, and what has ended, which gets
 // 481.
 func (j *joiner) check(t *testing.T) {
-	ask := func(d *dialog) message {
-		m := d.subscribe(600)
-		j.phone.send(m)
-		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-			j.answerAll()
-			if r, ok := j.phone.response(m, 20*time.Millisecond); ok {
-				return r
-			}
-		}
-		return message{}
-	}
 	for _, d := range j.open {
-		if r := ask(d); r.status() != 200 {
+		if r := j.phone.ask(d.subscribe(600)); r.status() != 200 {
 			t.Errorf("EVT-31: refresh of %s by %s after the restart: %q", d.uri, j.phone.user, r.start)
 		}
 	}
 	for _, d := range j.ended[max(0, len(j.ended)-20):] {
-		if r := ask(d); r.status() != 481 {
+		if r := j.phone.ask(d.subscribe(600)); r.status() != 481 {
 			t.Errorf("EVT-14: refresh of %s by %s, who had left before the crash: %q", d.uri, j.phone.user, r.start)
 		}
 	}

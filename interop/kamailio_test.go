@@ -162,22 +162,41 @@ func TestPeersThroughKamailio(t *testing.T) {
 	over(t, func(t *testing.T, transport string) {
 		_, k := behind(t, transport)
 		run := func(name string, with keys) *scenario { return sippAt(t, k.addr, transport, name, with) }
-		first := run("publish", alice("open", "first"))
-		tag := first.says("published")
-		first.passes()
-		watcher := run("f01-watch", nil)
-		watcher.says("subscribed")
-		run("modify", alice("closed", "second", "etag", tag)).passes()
-		watcher.says("heard")
-		watcher.passes()
+		// The server's NOTIFYs come to the proxy by another connection than its
+		// responses, and may overtake the 200 (RFC 6665 §4.1.2.4). Over UDP it is
+		// one socket, which keeps the order SIPp expects.
+		p := run("publish", alice("open", "first"))
+		tag := p.says("published")
+		p.passes()
+		if transport == "UDP" {
+			watcher := run("f01-watch", nil)
+			watcher.says("subscribed")
+			run("modify", alice("closed", "second", "etag", tag)).passes()
+			watcher.says("heard")
+			watcher.passes()
+		} else {
+			bob := dial(t, k.addr, transport, "bob")
+			d := bob.subscription("sip:alice@example.com")
+			d.open(3600)
+			d.notify()
+			run("modify", alice("closed", "second", "etag", tag)).passes()
+			bodyHas(t, d.notify(), "second", "<basic>closed</basic>")
+		}
 
+		// Registered, baresip publishes again; whether under the tag it has, and
+		// so how many publications it keeps, is a matter of luck. Hence the
+		// states after online are published by a second device.
 		carol := softphoneAt(t, k.addr, transport, "carol", "dave", 600)
 		dave := softphoneAt(t, k.addr, transport, "dave", "carol", 600)
 		carol.command("presence_online")
 		dave.shows("carol", "Online")
 		dave.command("presence_online")
 		carol.shows("dave", "Online")
-		carol.command("presence_offline")
-		dave.shows("carol", "Offline")
+		desk := dial(t, k.addr, transport, "carol")
+		r := desk.ask(desk.publish(600, "", pidf("carol", "open", "", "busy")))
+		want(t, r, 200)
+		dave.shows("carol", "Busy")
+		want(t, desk.ask(desk.publish(0, r.get("SIP-ETag"), "")), 200)
+		dave.shows("carol", "Online")
 	})
 }
