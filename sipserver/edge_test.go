@@ -2,6 +2,7 @@ package sipserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"vigie/sip"
 	"vigie/sip/transaction"
 	"vigie/sip/transport"
+	"vigie/store"
 )
 
 // edge is a server at 10.0.0.100:5060 on a network in memory, for one bubble.
@@ -140,4 +142,26 @@ func (e *edge) mailbox(addr string) (count func() int) {
 
 func notification(bytes int) event.Notification {
 	return event.Notification{State: event.Active, Expires: time.Hour, Body: &event.Body{Type: "text/plain", Data: []byte(strings.Repeat("x", bytes))}}
+}
+
+// broken is a directory that cannot be read.
+type broken struct{}
+
+var errBroken = errors.New("disk unreadable")
+
+func (broken) ByAOR(context.Context, string) (store.Account, error) {
+	return store.Account{}, errBroken
+}
+
+// A directory that fails is a failure of ours (500), no verdict on the
+// publisher.
+func TestOwnerWithoutDirectory(t *testing.T) {
+	x := &exchange{Context: t.Context(), server: New(Options{Accounts: broken{}})}
+	alice, bob := sip.MustURI("sip:alice@example.com"), sip.MustURI("sip:bob@example.com")
+	if err := x.owner(event.Identity{URI: alice}, alice); err != nil {
+		t.Errorf("the owner herself: %v", err)
+	}
+	if err := x.owner(event.Identity{URI: bob}, alice); !errors.Is(err, errBroken) {
+		t.Errorf("got %v, want the directory's error", err)
+	}
 }

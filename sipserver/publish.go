@@ -2,10 +2,12 @@ package sipserver
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"vigie/event"
 	"vigie/sip"
+	"vigie/store"
 )
 
 // publish handles PUBLISH by the steps of RFC 3903 §6. It creates no dialog;
@@ -77,7 +79,10 @@ func (x *exchange) owner(who event.Identity, aor sip.URI) error {
 		return nil
 	}
 	account, err := x.server.Accounts.ByAOR(x, aor.String())
-	if err == nil && slices.Contains(account.Delegates, who.URI.String()) {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("look for the delegates of %s: %w", aor, err)
+	}
+	if slices.Contains(account.Delegates, who.URI.String()) {
 		return nil
 	}
 	return x.server.unwelcome(refuse(403, "Only the presentity and its delegates may publish"))
