@@ -168,7 +168,8 @@ func (x *exchange) contact() (string, error) {
 	if err != nil || !u.IsSIP() {
 		return "", refuse(400, "Contact is not a sip or sips URI")
 	}
-	return a.URI, x.server.suspicious(u, x.tx.Flow)
+	target := strings.TrimSuffix(a.URI, "?"+u.Headers) // no Request-URI has them (RFC 3261 §19.1.1)
+	return target, x.server.suspicious(u, x.tx.Flow)
 }
 
 // newTarget is the Contact of a SUBSCRIBE within a dialog, which may leave it
