@@ -207,7 +207,7 @@ type late struct {
 	composed *int
 }
 
-type lateState struct{ sentence }
+type lateState struct{}
 
 func (s lateState) Same(other Composite) bool { return s == other }
 func (lateState) Next() time.Time             { return time.Now().Add(-time.Minute) }

@@ -63,7 +63,7 @@ func TestLastSecond(t *testing.T) {
 		time.Sleep(2*time.Minute - 600*time.Millisecond)
 		h.say("bye", tag)
 		bob.expect(t)
-		h = h.reopen(100*time.Millisecond, bob)
+		h.reopen(100*time.Millisecond, bob)
 		bob.expect(t)
 		time.Sleep(500 * time.Millisecond)
 		bob.expect(t, "terminated timeout: bye ")
