@@ -15,7 +15,7 @@ import (
 // (RFC 3261 §18.1.1, TPT-07).
 func TestStreamLeadsNowhere(t *testing.T) {
 	for name, serve := range map[string]func(net.Conn){
-		"closes": func(c net.Conn) { c.Close() },
+		"closes": func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); c.Close() },
 		"silent": func(net.Conn) {},
 	} {
 		t.Run(name, func(t *testing.T) {
