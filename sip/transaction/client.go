@@ -62,7 +62,8 @@ type clientShard struct {
 }
 
 // Send starts a client transaction. It never blocks. After an error nothing
-// was sent and Done is not called.
+// was sent and Done is not called. A datagram that finds the queue of its
+// socket full is lost like any other: Timer E sends it again.
 func (l *Layer) Send(o Outgoing) error {
 	tx := &clientTransaction{flow: o.Flow, own: o.Flow.Endpoint(), method: o.Method, user: o.User, body: o.Body}
 	tx.resend.owner, tx.timeout.owner = tx, tx
@@ -71,7 +72,7 @@ func (l *Layer) Send(o Outgoing) error {
 		return err
 	}
 	err := l.transport.Send(o.Flow, tx.head, o.Body)
-	if err == nil {
+	if err == nil || errors.Is(err, transport.ErrQueueFull) && !o.Flow.Protocol.Reliable() {
 		return nil
 	}
 	l.metrics.sendErrors.Add(1)

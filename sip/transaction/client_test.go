@@ -342,6 +342,22 @@ func TestTransportFailure(t *testing.T) {
 			o.want(t, 0, 0, nil)
 		})
 	})
+	t.Run("full-queue-at-first-is-no-failure", func(t *testing.T) {
+		play(t, refusing, Options{}, func(t *testing.T, l *Layer, w *wire) {
+			o := &outcome{wire: w}
+			w.setFail(transport.ErrQueueFull)
+			if err := l.Send(notify(udp, o)); err != nil {
+				t.Errorf("Send over UDP gives %v", err)
+			}
+			if err := l.Send(notify(tcp, o)); !errors.Is(err, transport.ErrQueueFull) {
+				t.Errorf("Send over TCP gives %v, want that the queue is full", err)
+			}
+			w.setFail(nil)
+			at(w, time.Second)
+			wantStatuses(t, w.take(), "NOTIFY@500ms")
+			o.want(t, 0, 0, nil)
+		})
+	})
 	t.Run("TRN-07/flow-closed-is-503", func(t *testing.T) {
 		play(t, refusing, Options{}, func(t *testing.T, l *Layer, w *wire) {
 			other := tcp
