@@ -2,27 +2,11 @@ package sip
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 )
 
 // SEC-17: no input makes a parser panic or remember more than it was given, and
 // what was accepted survives printing.
-
-func addTorture(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join(tortureDir(f), "*.dat"))
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no torture messages: %v", err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-}
 
 func FuzzParse(f *testing.F) {
 	addTorture(f)

@@ -122,17 +122,3 @@ func TestStreamLosesFraming(t *testing.T) {
 		})
 	}
 }
-
-func TestStreamOfTortureMessages(t *testing.T) {
-	for file, want := range map[string]string{
-		"ncl.dat":   "sip: Content-Length is not a number", // MSG-10, RFC 4475 §3.1.2.3
-		"mcl01.dat": "sip: more than one Content-Length",   // MSG-10, RFC 4475 §3.3.9
-		"wsinv.dat": "",
-	} {
-		data := tortureMessage(t, file)
-		_, n, err := SplitStream(data, 65535)
-		if errText(err) != want || (want == "") != (n == len(data)) {
-			t.Errorf("MSG-10: %s gives %d of %d bytes, %v, want %s", file, n, len(data), err, want)
-		}
-	}
-}
