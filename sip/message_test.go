@@ -66,6 +66,7 @@ func TestBadMessages(t *testing.T) {
 		{"", "bare-lf", options("", "X: y\nZ: z\r\n"), 400, "line is not ended by CRLF", true},
 		{"", "bare-cr", options("", "X: y\rZ: z\r\n"), 400, "carriage return within a line", true},
 		{"", "bare-cr-in-what-is-copied", options("From", "From: \"a\rX: y\" <sip:alice@example.com>;tag=a\r\n"), 400, "carriage return within a line", true},
+		{"", "bare-cr-beside-a-bare-lf", options("From", "X: y\nFrom: <sip:alice@example.com>;tag=a\r\r\n"), 400, "line is not ended by CRLF", true},
 		{"", "no-colon", options("", "Foobar roobar\r\n"), 400, "header row 'Foobar roobar' has no colon", true},
 		{"", "no-header-name", options("", ": x\r\n"), 400, "header name '' is no token", true},
 		{"", "header-name", options("", "X(y): x\r\n"), 400, "header name 'X(y)' is no token", true},

@@ -150,6 +150,8 @@ func (p *parser) readHead(head string) (used int) {
 	used = len(head) - len(rest)
 	if bad = loneReturn(head[:used]); bad != "" {
 		p.fail(400, string(bad))
+	}
+	if p.reason != "" { // a bare LF may have hidden a lone CR from the count
 		p.joinLines()
 	}
 	return used
