@@ -278,7 +278,7 @@ func TestDNSServersThatFail(t *testing.T) {
 	}
 	z := serveZone(t, records)
 	z.failing.Store(dns.TypeNAPTR, dns.RcodeServerFailure)
-	r, err := NewResolver(ResolverOptions{Servers: []netip.AddrPort{addrPortOf(dead.LocalAddr()), z.addr}, Timeout: 50 * time.Millisecond})
+	r, err := NewResolver(ResolverOptions{Servers: []netip.AddrPort{addrPortOf(dead.LocalAddr()), z.addr}, Timeout: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
