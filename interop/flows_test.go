@@ -153,11 +153,12 @@ func TestTwoDevices(t *testing.T) {
 	})
 }
 
-// F-08 with the throttle of five seconds: PRS-04, SCL-01. Event rates asked for
-// by the watcher (max-rate) are not here yet.
+// F-08: PRS-04, SCL-01. The throttle is ten seconds, not five, so that the burst
+// of three ends within it on a machine that does other things too. Event rates
+// asked for by the watcher (max-rate) are not here yet.
 func TestBurstAndThrottle(t *testing.T) {
 	over(t, func(t *testing.T, transport string) {
-		s := start(t, setup{presence: []string{everybody, quick, `notify-interval = "5s"`}})
+		s := start(t, setup{presence: []string{everybody, quick, `notify-interval = "10s"`}})
 		tag := s.publish(transport, "publish", alice("open", "0"))
 		watcher := s.sipp(transport, "f08-watch", nil)
 		watcher.says("subscribed")

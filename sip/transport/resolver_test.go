@@ -27,13 +27,8 @@ type zone struct {
 func serveZone(t *testing.T, records map[string][]string) *zone {
 	t.Helper()
 	z := &zone{records: records}
-	packets := udpPeer(t, "127.0.0.1:0")
-	_ = packets.SetReadDeadline(time.Time{})
+	packets, streams := twinPorts(t)
 	z.addr = addrPortOf(packets.LocalAddr())
-	streams, err := net.Listen("tcp4", z.addr.String())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, s := range []*dns.Server{{PacketConn: packets, Handler: z}, {Listener: streams, Handler: z}} {
 		started, ended := make(chan struct{}), make(chan struct{})
 		s.NotifyStartedFunc = func() { close(started) }
@@ -48,6 +43,23 @@ func serveZone(t *testing.T, records map[string][]string) *zone {
 		})
 	}
 	return z
+}
+
+// twinPorts listens by UDP and TCP on one port. The system chooses it for one of
+// them, and the other may find it taken: then on another.
+func twinPorts(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var err error
+	for range 20 {
+		packets := udpPeer(t, "127.0.0.1:0")
+		_ = packets.SetReadDeadline(time.Time{})
+		var streams net.Listener
+		if streams, err = net.Listen("tcp4", packets.LocalAddr().String()); err == nil {
+			return packets, streams
+		}
+	}
+	t.Fatal(err)
+	return nil, nil
 }
 
 func (z *zone) ServeDNS(w dns.ResponseWriter, question *dns.Msg) {
@@ -278,7 +290,10 @@ func TestDNSServersThatFail(t *testing.T) {
 	}
 	z := serveZone(t, records)
 	z.failing.Store(dns.TypeNAPTR, dns.RcodeServerFailure)
-	r, err := NewResolver(ResolverOptions{Servers: []netip.AddrPort{addrPortOf(dead.LocalAddr()), z.addr}, Timeout: 500 * time.Millisecond})
+	r, err := NewResolver(ResolverOptions{
+		Servers: []netip.AddrPort{addrPortOf(dead.LocalAddr()), z.addr, z.addr, z.addr, z.addr}, // on a slow machine the zone may need more than one try
+		Timeout: 500 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
