@@ -42,9 +42,11 @@ func BenchmarkParseSubscribe(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse(data); err != nil {
+		m, err := Parse(data)
+		if err != nil {
 			b.Fatal(err)
 		}
+		m.Release()
 	}
 }
 
@@ -53,9 +55,11 @@ func BenchmarkParsePublish(b *testing.B) {
 	b.SetBytes(int64(len(data)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse(data); err != nil {
+		m, err := Parse(data)
+		if err != nil {
 			b.Fatal(err)
 		}
+		m.Release()
 	}
 }
 

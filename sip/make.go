@@ -4,8 +4,8 @@ import "strings"
 
 // NewRequest makes a request without header fields.
 func NewRequest(method, requestURI string) *Message {
-	m := &Message{Method: method, RequestURI: requestURI}
-	m.Headers = m.inline[:0]
+	m := newMessage()
+	m.Method, m.RequestURI = method, requestURI
 	return m
 }
 
@@ -19,11 +19,9 @@ func NewResponse(req *Message, status int, reason, toTag string) *Message {
 	if reason == "" {
 		reason = ReasonPhrase(status)
 	}
-	m := &Message{
-		Status: status, Reason: singleLine(reason),
-		Via: req.Via, From: req.From, To: req.To, CallID: req.CallID, CSeq: req.CSeq,
-	}
-	m.Headers = m.inline[:0]
+	m := newMessage()
+	m.Status, m.Reason = status, singleLine(reason)
+	m.Via, m.From, m.To, m.CallID, m.CSeq = req.Via, req.From, req.To, req.CallID, req.CSeq
 	var seen [HeaderCSeq + 1]bool
 	for _, h := range req.Headers {
 		if h.ID == HeaderUnknown || h.ID > HeaderCSeq || seen[h.ID] {
@@ -35,6 +33,17 @@ func NewResponse(req *Message, status int, reason, toTag string) *Message {
 			m.To, _ = ParseAddress(h.Value)
 		}
 		m.Headers = append(m.Headers, h)
+	}
+	return m
+}
+
+// NewAnswer makes the own part of a response: what it repeats of its request, the
+// transaction layer copies. An empty toTag leaves the tag to the layer as well.
+func NewAnswer(status int, toTag string) *Message {
+	m := newMessage()
+	m.Status, m.Reason = status, ReasonPhrase(status)
+	if toTag != "" {
+		m.To.Params = Params(";tag=" + toTag)
 	}
 	return m
 }

@@ -52,7 +52,7 @@ func (l Limits) Parse(data []byte) (*Message, error) { return l.parse(data, fals
 func (l Limits) ParseFramed(data []byte) (*Message, error) { return l.parse(data, true) }
 
 func (l Limits) parse(data []byte, framed bool) (*Message, error) {
-	p := parser{m: new(Message), limits: l.withDefaults(), length: -1}
+	p := parser{m: newMessage(), limits: l.withDefaults(), length: -1}
 	data = skipLineEnds(data)
 	used := p.readHead(string(p.cutHead(data)))
 	p.checkRequired()
@@ -132,7 +132,6 @@ func (p *parser) readHead(head string) (used int) {
 	if bad != "" {
 		p.fail(400, string(bad))
 	}
-	p.m.Headers = p.m.inline[:0]
 	for rest != "" {
 		var row string
 		if row, rest, bad = nextRow(rest); bad != "" {

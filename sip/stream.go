@@ -114,7 +114,7 @@ func contentLength(row string) (value string, is bool) {
 // lostFraming reports the reason for which a stream must be closed, with the
 // head for an answer.
 func lostFraming(head []byte, status int, reason syntaxError) *ParseError {
-	p := parser{m: new(Message), limits: Limits{}.withDefaults(), length: -1}
+	p := parser{m: newMessage(), limits: Limits{}.withDefaults(), length: -1}
 	p.readHead(string(p.cutHead(head)))
 	p.checkRequired()
 	p.status, p.reason = status, string(reason)

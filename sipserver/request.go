@@ -28,14 +28,16 @@ type exchange struct {
 }
 
 func (x *exchange) response(status int) *sip.Message {
-	r := sip.NewResponse(x.req, status, "", sip.NewTag())
+	r := sip.NewAnswer(status, "")
 	if x.server.ServerHeader != "" {
 		r.Add(sip.HeaderServer, x.server.ServerHeader)
 	}
 	return r
 }
 
+// send sends the response and releases it.
 func (x *exchange) send(r *sip.Message) {
+	defer r.Release()
 	respond := x.tx.Respond
 	if !x.known {
 		if !x.server.Allows(x.tx.Flow) {

@@ -68,7 +68,7 @@ func (x *exchange) begin(d *dialog, q event.Subscribe) error {
 		return err
 	}
 	d.stored()
-	r := sip.NewResponse(x.req, 200, "", d.parts.at(partLocalTag))
+	r := sip.NewAnswer(200, d.parts.at(partLocalTag))
 	for route := range x.req.Rows(sip.HeaderRecordRoute) { // RFC 3261 §12.1.1
 		r.Add(sip.HeaderRecordRoute, route)
 	}

@@ -35,7 +35,7 @@ func (l *Layer) receiveCancel(m *sip.Message, flow transport.Flow) {
 		a.tag = l.keys.tag(m)
 	}
 	l.metrics.received.count(m.Method, a.status)
-	l.respond(flow, m, a.print(m))
+	l.respond(flow, m.Via, a.print(m))
 }
 
 // find looks a transaction up: tx is nil when it is answered, tag the To tag

@@ -15,7 +15,8 @@ import (
 type ClientUser interface {
 	// Done is called exactly once: with the final response; or with 408 and
 	// ErrTimeout; or with 503 and the transport's error (RFC 3261 §8.1.3.1), or
-	// ErrClosed when the layer ends. response is nil but in the first case.
+	// ErrClosed when the layer ends. response is nil but in the first case, and
+	// must not be kept.
 	// It runs on the goroutine that read the response or drives the timers, and
 	// must not block; it may send.
 	Done(status int, response *sip.Message, err error)

@@ -6,9 +6,11 @@ import (
 	"time"
 )
 
-// maxIdle is how many goroutines without a request are kept, their stacks
-// already grown to what a request needs.
-const maxIdle = 128
+// maxWorkers is how many requests are handled at a time; others wait their turn.
+// Handlers wait for little but the store, which writes what many of them bring at
+// once. More goroutines than that help nobody when requests come faster than they
+// are handled: each would want a stack, and a look from the garbage collector.
+const maxWorkers = 256
 
 // line is one part of the order in which requests are handled: who is last of
 // each order key. It has a lock of its own, held with no other.
@@ -46,29 +48,27 @@ func (l *Layer) following(tx *ServerTransaction) *ServerTransaction {
 	return next
 }
 
-// employ gives the request to a goroutine that waits, or to a new one.
+// employ puts the request in the hands of a worker, a new one if all have work
+// and there may be more. It never blocks: the channel has room for every request
+// that may be in progress.
 func (l *Layer) employ(tx *ServerTransaction) {
-	select {
-	case l.work <- tx:
-	default:
-		l.goroutines.Go(func() { l.labour(tx) })
+	l.work <- tx
+	if l.runnable.Add(1) > l.workers.Load() && l.workers.Load() < maxWorkers {
+		l.workers.Add(1)
+		l.goroutines.Go(l.labour)
 	}
 }
 
-// labour handles requests until there are none and enough others wait already.
-func (l *Layer) labour(tx *ServerTransaction) {
+// labour handles requests for as long as the layer lives.
+func (l *Layer) labour() {
 	for {
-		for tx != nil {
-			l.handle(l.ctx, tx)
-			tx = l.following(tx)
-		}
-		if l.idle.Add(1) > maxIdle {
-			l.idle.Add(-1)
-			return
-		}
 		select {
-		case tx = <-l.work:
-			l.idle.Add(-1)
+		case tx := <-l.work:
+			for tx != nil {
+				l.handle(l.ctx, tx)
+				tx = l.following(tx)
+			}
+			l.runnable.Add(-1)
 		case <-l.stop:
 			return
 		}

@@ -46,7 +46,8 @@ func (l *Layer) runInvites(s *serverShard, now int64, errands []errand) []errand
 	for i := range s.repeat {
 		for w := s.repeat[i].pop(now); w != nil; w = s.repeat[i].pop(now) {
 			invite := w.owner.invite
-			errands = append(errands, errand{w.owner, invite.message})
+			l.metrics.resent.Add(1)
+			errands = append(errands, w.owner.errand(invite.message))
 			invite.step = min(invite.step+1, len(s.repeat)-1)
 			s.repeat[invite.step].push(w, now+l.intervals[invite.step])
 		}

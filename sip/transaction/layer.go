@@ -21,8 +21,9 @@
 // that every timer is a queue, first in, first out. One goroutine drives them; it
 // sleeps until something is due, and for good when nothing is.
 //
-// New requests are handled on goroutines that are reused, those of one order
-// key one after the other (see User).
+// New requests are handled by a crew of workers in the order they came, those of
+// one order key one after the other (see User). Their messages are released
+// afterwards.
 //
 // Locks, in this order: a server shard's; a merge shard's; the clock's. A client
 // shard's comes before the clock's. A line's is held alone. The user and the
@@ -94,13 +95,14 @@ type Layer struct {
 
 	inProgress atomic.Int64 // requests accepted whose handling has not returned
 	invites    atomic.Int64 // refused INVITEs
-	idle       atomic.Int64 // goroutines that wait for a request
+	runnable   atomic.Int64 // requests whose turn it is, waiting for a worker or handled by one
+	workers    atomic.Int64 // goroutines that handle requests
 	closing    atomic.Bool
 	closed     atomic.Bool
 
 	ctx        context.Context // what requests get
 	cancel     context.CancelFunc
-	work       chan *ServerTransaction // to idle goroutines
+	work       chan *ServerTransaction // to the workers
 	quiet      chan struct{}           // the last request in progress ended while closing
 	stop       chan struct{}
 	goroutines sync.WaitGroup
@@ -122,7 +124,7 @@ func New(t Transport, u User, o Options) *Layer {
 		keys: newKeys(), clock: newClock(),
 		giveUpAfter: 64 * int64(o.T1), timerJ: 64 * int64(o.T1),
 		maxLingering: max(1, o.MaxLingering/shards),
-		work:         make(chan *ServerTransaction),
+		work:         make(chan *ServerTransaction, o.MaxRequests),
 		quiet:        make(chan struct{}, 1),
 		stop:         make(chan struct{}),
 	}

@@ -24,8 +24,9 @@ const (
 )
 
 // ServerTransaction is one request to be answered. Its methods may be called
-// from any goroutine; the first final response counts. Request and Flow are not
-// changed by anybody.
+// from any goroutine until User.Request returns; the first final response counts.
+// Request and Flow are not changed by anybody. When all is over the message that
+// Request points to is released (sip.Message.Release).
 type ServerTransaction struct {
 	Request *sip.Message
 	Flow    transport.Flow
@@ -52,7 +53,7 @@ func (l *Layer) receiveRequest(m *sip.Message, flow transport.Flow) {
 		s.mu.Unlock()
 		l.metrics.absorbed.Add(1)
 		if again != nil {
-			l.respond(flow, m, again)
+			l.respond(flow, m.Via, again)
 		}
 		return
 	}
@@ -60,7 +61,7 @@ func (l *Layer) receiveRequest(m *sip.Message, flow transport.Flow) {
 	s.mu.Unlock()
 	if tx == nil {
 		l.metrics.received.count(m.Method, refusal.status)
-		l.respond(flow, m, refusal.print(m))
+		l.respond(flow, m.Via, refusal.print(m))
 		return
 	}
 	l.enqueue(tx)
@@ -142,8 +143,8 @@ func (l *Layer) merged(s *serverShard, k key, m *sip.Message, flow transport.Flo
 	return a
 }
 
-// Respond sends a response made by sip.NewResponse(tx.Request, …) and, when it
-// is final, ends the transaction: ErrAnswered says that another final response
+// Respond sends a response made by sip.NewAnswer or sip.NewResponse(tx.Request,
+// …), without a tag under one of its own, and, when it is final, ends the transaction: ErrAnswered says that another final response
 // was first, ErrLate that the client has given up by now (RFC 4320 §4.2). Any
 // other error but ErrStatus comes from the transport; the transaction has ended then too.
 //
@@ -157,7 +158,11 @@ func (tx *ServerTransaction) Respond(r *sip.Message) error {
 	case r.Status < 200 || r.Status > 699, r.Status == 408 && !invite, r.Status < 300 && invite:
 		return ErrStatus
 	}
-	a, message, rows := tx.layer.answerOf(tx.Request, r, r.To.Tag())
+	tag := r.To.Tag()
+	if tag == "" {
+		tag = sip.NewTag()
+	}
+	a, message, rows := tx.layer.answerOf(tx.Request, r, tag)
 	return tx.finish(&a, message, rows)
 }
 
@@ -172,7 +177,7 @@ func (tx *ServerTransaction) respondTrying() error {
 	if !first {
 		return nil
 	}
-	return tx.layer.respond(tx.Flow, tx.Request, printTrying(tx.Request))
+	return tx.layer.respond(tx.Flow, tx.Request.Via, printTrying(tx.Request))
 }
 
 // finish sends the final response and keeps what its repetition needs.
@@ -198,7 +203,7 @@ func (tx *ServerTransaction) finish(a *answer, message, rows []byte) error {
 	}
 	s.mu.Unlock()
 	l.metrics.received.count(tx.Request.Method, a.status)
-	return l.respond(tx.Flow, tx.Request, message)
+	return l.respond(tx.Flow, tx.Request.Via, message)
 }
 
 // ended says why no response can be sent any more. The shard is locked.
@@ -255,15 +260,15 @@ func (l *Layer) Stateless(req *sip.Message, flow transport.Flow, resp *sip.Messa
 	}
 	_, message, _ := l.answerOf(req, resp, l.keys.tag(req))
 	l.metrics.received.count(req.Method, resp.Status)
-	return l.respond(flow, req, message)
+	return l.respond(flow, req.Via, message)
 }
 
 // respond hands a printed response to the transport. No lock is held.
-func (l *Layer) respond(flow transport.Flow, req *sip.Message, message []byte) error {
-	err := l.transport.SendResponse(flow, req.Via, message, nil)
+func (l *Layer) respond(flow transport.Flow, top sip.Via, message []byte) error {
+	err := l.transport.SendResponse(flow, top, message, nil)
 	if err != nil {
 		l.metrics.sendErrors.Add(1)
-		l.log.Debug("response not sent", "peer", flow.Remote, "call_id", req.CallID, "err", err)
+		l.log.Debug("response not sent", "peer", flow.Remote, "branch", top.Branch, "err", err)
 	}
 	return err
 }
@@ -272,6 +277,7 @@ func (l *Layer) respond(flow transport.Flow, req *sip.Message, message []byte) e
 // while it waited for its turn is left alone.
 func (l *Layer) handle(ctx context.Context, tx *ServerTransaction) {
 	defer l.leave()
+	defer tx.release()
 	if !tx.open() {
 		return
 	}
@@ -286,6 +292,14 @@ func (l *Layer) handle(ctx context.Context, tx *ServerTransaction) {
 		}
 	}()
 	l.user.Request(ctx, tx)
+}
+
+// release gives the message of a request back that nobody looks at any more:
+// what repeats an INVITE's response still does.
+func (tx *ServerTransaction) release() {
+	if tx.Request.Method != "INVITE" {
+		tx.Request.Release()
+	}
 }
 
 // open says that the request waits for its final response.

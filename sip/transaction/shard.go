@@ -1,6 +1,11 @@
 package transaction
 
-import "sync"
+import (
+	"sync"
+
+	"vigie/sip"
+	"vigie/sip/transport"
+)
 
 // shards is the number of parts each table is split into, so that requests
 // seldom wait for each other's locks. A power of two.
@@ -89,10 +94,12 @@ func (l *Layer) linger(s *serverShard, k key, merge uint64, a *answer, rows []by
 	l.clock.wake(expires + int64(sweepDelay))
 }
 
-// errand is what the driver does for a server transaction once the shard is unlocked.
+// errand is a response that the driver sends once the shard is unlocked; its
+// request may be over by then.
 type errand struct {
-	tx      *ServerTransaction
-	message []byte // nil for a 100
+	flow    transport.Flow
+	top     sip.Via
+	message []byte
 }
 
 // runServer fires the timers of a shard and says when the next one is due.
@@ -105,29 +112,28 @@ func (l *Layer) runServer(s *serverShard, now int64) int64 {
 	next := s.next()
 	s.mu.Unlock()
 	for i, e := range errands {
-		if e.message == nil {
-			e.message = printTrying(e.tx.Request)
-		} else {
-			l.metrics.resent.Add(1)
-		}
-		l.respond(e.tx.Flow, e.tx.Request, e.message)
+		l.respond(e.flow, e.top, e.message)
 		errands[i] = errand{}
 	}
 	l.errands = errands
 	return next
 }
 
+func (tx *ServerTransaction) errand(message []byte) errand {
+	return errand{tx.Flow, tx.Request.Via, message}
+}
+
 // runTrying sends 100 for what takes long and gives up what takes too long.
 func (l *Layer) runTrying(s *serverShard, now int64, errands []errand) []errand {
 	for w := s.slow.pop(now); w != nil; w = s.slow.pop(now) {
 		if w.owner.state.CompareAndSwap(trying, proceeding) {
-			errands = append(errands, errand{tx: w.owner})
+			errands = append(errands, w.owner.errand(printTrying(w.owner.Request)))
 		}
 		s.late.push(w, w.due-l.slowAfter+l.giveUpAfter)
 	}
 	for w := s.ringing.pop(now); w != nil; w = s.ringing.pop(now) {
 		if w.owner.state.CompareAndSwap(trying, proceeding) {
-			errands = append(errands, errand{tx: w.owner})
+			errands = append(errands, w.owner.errand(printTrying(w.owner.Request)))
 		}
 		s.unheard.push(w, w.due-int64(ringingAfter)+l.giveUpAfter)
 	}

@@ -38,6 +38,9 @@ func newRecorder() *recorder {
 }
 
 func (r *recorder) Receive(m *sip.Message, flow Flow, err error) {
+	if !m.IsRequest() { // it is ours until we return
+		m, _ = sip.Parse(m.Bytes())
+	}
 	call := received{m, flow, err}
 	if r.react != nil {
 		r.react(call)

@@ -20,12 +20,16 @@ func (t *Transport) deliver(m *sip.Message, flow Flow, err error) {
 	}
 	if m.IsRequest() {
 		m.MarkReceived(flow.Remote)
-	} else if !t.expects(m, flow) {
+		t.handler.Receive(m, flow, err)
+		return
+	}
+	if !t.expects(m, flow) {
 		counters.StrayResponses.Add(1)
 		t.log.Debug("response dropped: its Via is not ours alone", "peer", flow.Remote, "call_id", m.CallID)
 		return
 	}
 	t.handler.Receive(m, flow, err)
+	m.Release()
 }
 
 // answerable gives the message of a parse error when an answer is possible.

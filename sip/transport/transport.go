@@ -31,7 +31,8 @@ const closeTime = time.Second
 type Handler interface {
 	// Receive takes one message. err is nil or a *sip.ParseError that can be
 	// answered; then m holds what could be read. What cannot be answered, and
-	// responses that are not for us (MSG-28), do not come.
+	// responses that are not for us (MSG-28), do not come. A request is the
+	// handler's to keep, a response its own until it returns.
 	Receive(m *sip.Message, flow Flow, err error)
 	// Closed says that a stream flow is gone, after its last Receive.
 	Closed(flow Flow)
