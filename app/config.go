@@ -111,6 +111,7 @@ type Log struct {
 type Runtime struct {
 	Grace       time.Duration
 	GCPercent   int
+	GCHeadroom  int // bytes
 	MemoryLimit int
 }
 
@@ -147,6 +148,6 @@ func Default() *Config {
 		MessageSummary: Package{Expires: Expires{Min: time.Minute, Default: time.Hour, Max: 7 * 24 * time.Hour}, NotifyInterval: time.Second},
 		Reg:            Package{Expires: Expires{Min: time.Minute, Default: 3761 * time.Second, Max: 24 * time.Hour}, NotifyInterval: 5 * time.Second},
 		Log:            Log{Level: "info", Format: "text"},
-		Runtime:        Runtime{Grace: 5 * time.Second, GCPercent: 100},
+		Runtime:        Runtime{Grace: 5 * time.Second, GCPercent: 60, GCHeadroom: 48 << 20},
 	}
 }

@@ -36,7 +36,9 @@ func (s *Server) makeLog() {
 // tune sets the garbage collector, unless the environment did.
 func (s *Server) tune() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(s.config.Runtime.GCPercent)
+		c := &collector{percent: s.config.Runtime.GCPercent, headroom: s.config.Runtime.GCHeadroom}
+		c.pace()
+		s.atStop("leave the garbage collector alone", c.stop)
 	}
 	if limit := s.config.Runtime.MemoryLimit; os.Getenv("GOMEMLIMIT") == "" && limit > 0 {
 		debug.SetMemoryLimit(int64(limit))
