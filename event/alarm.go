@@ -12,19 +12,24 @@ type moment time.Duration
 // task is work for the engine's workers.
 type task interface{ run() }
 
-// alarm hands a task to the workers when its time comes. The zero alarm is
-// not set. It belongs to the alarms it was first set in.
-type alarm struct {
-	at   moment
-	slot int32 // place in the heap, from 1; 0 when not set
-	task task
+// alarm is the part of a task by which it finds itself among the alarms it was
+// first set in: its place in their heap, from 1, or 0 when it is not set.
+type alarm struct{ slot int32 }
+
+func (a *alarm) heapSlot() *int32 { return &a.slot }
+
+// timed is a task with an alarm: it goes to the workers when its time comes.
+type timed interface {
+	task
+	heapSlot() *int32
 }
 
 // alarms holds the alarms of one shard in a heap with one timer. A million
-// alarms cost their 32 bytes each; idle ones cost no time at all.
+// alarms cost their 24 bytes each; idle ones cost no time at all
+// (BenchmarkAlarms).
 type alarms struct {
 	mu     sync.Mutex
-	heap   []*alarm
+	heap   []timing
 	timer  *time.Timer
 	wakes  moment // when the timer fires; below zero when it is not set
 	closed bool
@@ -33,28 +38,35 @@ type alarms struct {
 	give func(task)
 }
 
-// set makes a ring at the given moment, sooner or later than it was to.
-func (a *alarms) set(x *alarm, at moment) {
+// timing is when a task is to run. The time stands here, not in the task, so
+// that comparing touches no other memory.
+type timing struct {
+	at   moment
+	task timed
+}
+
+// set has a task run at the given moment, sooner or later than it was to.
+func (a *alarms) set(x timed, at moment) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed || x.slot != 0 && x.at == at {
+	i := int(*x.heapSlot()) - 1
+	if a.closed || i >= 0 && a.heap[i].at == at {
 		return
 	}
-	x.at = at
-	if x.slot == 0 {
-		a.heap = append(a.heap, x)
-		x.slot = int32(len(a.heap))
+	if i < 0 {
+		i = len(a.heap)
+		a.heap = append(a.heap, timing{})
 	}
-	a.down(a.up(int(x.slot) - 1))
+	a.settle(i, timing{at, x})
 	a.wind()
 }
 
 // clear forgets an alarm.
-func (a *alarms) clear(x *alarm) {
+func (a *alarms) clear(x timed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if x.slot != 0 && !a.closed {
-		a.remove(int(x.slot) - 1)
+	if slot := *x.heapSlot(); slot != 0 && !a.closed {
+		a.remove(int(slot) - 1)
 	}
 }
 
@@ -72,7 +84,7 @@ func (a *alarms) close() {
 // ring hands over all that is due.
 func (a *alarms) ring() {
 	a.mu.Lock()
-	var due []task
+	var due []timed
 	for now := a.now(); len(a.heap) > 0 && a.heap[0].at <= now; {
 		due = append(due, a.heap[0].task)
 		a.remove(0)
@@ -103,45 +115,49 @@ func (a *alarms) wind() {
 }
 
 func (a *alarms) remove(i int) {
-	x, last := a.heap[i], len(a.heap)-1
-	a.swap(i, last)
-	a.heap[last] = nil
+	last := len(a.heap) - 1
+	*a.heap[i].task.heapSlot() = 0
+	moved := a.heap[last]
+	a.heap[last] = timing{}
 	a.heap = a.heap[:last]
-	x.slot = 0
 	if i < last {
-		a.down(a.up(i))
+		a.settle(i, moved)
 	}
 }
 
-func (a *alarms) swap(i, j int) {
-	a.heap[i], a.heap[j] = a.heap[j], a.heap[i]
-	a.heap[i].slot, a.heap[j].slot = int32(i)+1, int32(j)+1
-}
-
-func (a *alarms) up(i int) int {
-	for i > 0 {
-		parent := (i - 1) / 4
-		if a.heap[parent].at <= a.heap[i].at {
+// settle puts a timing into the heap, which has a hole at i for it. Each has
+// four children, the first of them at 4i+1.
+func (a *alarms) settle(i int, t timing) {
+	for i > 0 && t.at < a.heap[(i-1)/4].at {
+		a.put(i, a.heap[(i-1)/4])
+		i = (i - 1) / 4
+	}
+	for {
+		child := a.earliest(4*i+1, min(4*i+5, len(a.heap)))
+		if child < 0 || t.at <= a.heap[child].at {
 			break
 		}
-		a.swap(i, parent)
-		i = parent
+		a.put(i, a.heap[child])
+		i = child
+	}
+	a.put(i, t)
+}
+
+// earliest gives the first to ring of those from i to before end; -1 without
+// any.
+func (a *alarms) earliest(i, end int) int {
+	if i >= end {
+		return -1
+	}
+	for j := i + 1; j < end; j++ {
+		if a.heap[j].at < a.heap[i].at {
+			i = j
+		}
 	}
 	return i
 }
 
-func (a *alarms) down(i int) {
-	for {
-		least := i
-		for child := 4*i + 1; child <= 4*i+4 && child < len(a.heap); child++ {
-			if a.heap[child].at < a.heap[least].at {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		a.swap(i, least)
-		i = least
-	}
+func (a *alarms) put(i int, t timing) {
+	a.heap[i] = t
+	*t.task.heapSlot() = int32(i) + 1
 }

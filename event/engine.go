@@ -59,7 +59,7 @@ type Engine struct {
 	workers  *workers
 	serial   atomic.Int64 // last number given by number
 	told     atomic.Bool  // something fell due since the last beat
-	beat     alarm
+	beat     beat
 	closed   atomic.Bool
 	metrics  *metrics
 }
@@ -69,7 +69,7 @@ const shardCount = 64
 type shard struct {
 	mu        sync.Mutex
 	resources map[Resource]*resource
-	watchers  map[uint64]int32 // subscriptions by hash of their watcher
+	watchers  map[uint32]int32 // subscriptions by hash of their watcher
 	alarms    alarms
 }
 
@@ -101,12 +101,13 @@ func New(o Options) *Engine {
 	for _, p := range o.Packages {
 		e.packages[p.Package.Name()] = &eventPackage{PackageOptions: p, name: p.Package.Name()}
 	}
+	e.beat.engine = e
 	e.metrics = newMetrics(e)
 	e.workers = newWorkers(o.Workers)
 	for i := range e.shards {
 		s := &e.shards[i]
 		s.resources = map[Resource]*resource{}
-		s.watchers = map[uint64]int32{}
+		s.watchers = map[uint32]int32{}
 		s.alarms = alarms{wakes: -1, now: e.now, give: e.workers.give}
 	}
 	return e
@@ -223,7 +224,7 @@ func (e *Engine) Resources(fn func(id Resource, publications, subscriptions int)
 }
 
 // admit counts a subscription against its watcher; release gives it back.
-func (e *Engine) admit(w Identity) error {
+func (e *Engine) admit(w packed) error {
 	s, key := e.watcherSlot(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -234,7 +235,7 @@ func (e *Engine) admit(w Identity) error {
 	return nil
 }
 
-func (e *Engine) release(w Identity) {
+func (e *Engine) release(w packed) {
 	s, key := e.watcherSlot(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,9 +244,11 @@ func (e *Engine) release(w Identity) {
 	}
 }
 
-func (e *Engine) watcherSlot(w Identity) (*shard, uint64) {
-	key := maphash.Comparable(e.seed, w.URI)
-	return &e.shards[key%shardCount], key
+// watcherSlot says where a watcher is counted. Two who share a slot share their
+// limit; with 38 bits to tell them apart that is rare enough.
+func (e *Engine) watcherSlot(w packed) (*shard, uint32) {
+	key := maphash.String(e.seed, w.first())
+	return &e.shards[key%shardCount], uint32(key >> 32)
 }
 
 // refuse counts a store failure and says what it is about; the edge answers and

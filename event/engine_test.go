@@ -84,7 +84,7 @@ func TestNewcomerAtBoundary(t *testing.T) {
 		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
 		bob.expect(t, "active 86400s: 00h")
 		r := h.shard(alice).resources[alice]
-		r.shard.alarms.clear(&r.alarm) // it is late
+		r.shard.alarms.clear(r) // it is late
 		time.Sleep(time.Hour)
 		h.watch(carol, "sip:carol@example.com", 24*time.Hour)
 		carol.expect(t, "active 86400s: 01h")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -16,14 +17,19 @@ type outbox struct {
 	since    moment // when want changed
 	quiet    moment // no notification of change before
 	retry    moment // no notification after a failure before
-	final    Reason // why the subscription is over
-	failures int    // in a row
+	failures uint16 // in a row
+	final    uint8  // why the subscription is over: an index into finals
 	force    bool   // tell even if nothing changed, and at once
 	resend   bool   // the last one failed
 	flying   bool   // one is on its way
 	over     bool   // the subscription has ended
 	silent   bool   // nothing is to be sent any more
 }
+
+// finals are the reasons that the engine ends subscriptions for; "" is silence.
+var finals = [...]Reason{"", ReasonTimeout, ReasonRejected, ReasonDeactivated}
+
+func finalOf(r Reason) uint8 { return uint8(slices.Index(finals[:], r)) }
 
 // First and longest wait after a failed notification whose answer names none.
 const (
@@ -48,9 +54,10 @@ func (s *subscription) offer(body *Body, since moment) bool {
 // send lets the next notification go, if there is one and its time has come,
 // and sets the alarm for what comes after it.
 func (s *subscription) send() {
+	now := s.resource.engine.now()
 	s.mu.Lock()
-	n, ok := s.take()
-	s.rearm()
+	n, ok := s.take(now)
+	s.rearm(now)
 	s.mu.Unlock()
 	if ok {
 		s.watcher.Notify(s, n)
@@ -79,14 +86,13 @@ func (s *subscription) due(now moment) moment {
 }
 
 // take gives the next notification and marks it as travelling.
-func (s *subscription) take() (Notification, bool) {
+func (s *subscription) take(now moment) (Notification, bool) {
 	if s.flying || s.silent {
 		return Notification{}, false
 	}
-	now := s.resource.engine.now()
 	if s.over {
 		s.silent, s.flying = true, true
-		return Notification{State: Terminated, Reason: s.final, Body: s.want}, true
+		return Notification{State: Terminated, Reason: finals[s.final], Body: s.want}, true
 	}
 	if !s.waiting() || s.expires <= now || now < s.due(now) {
 		return Notification{}, false
@@ -99,7 +105,7 @@ func (s *subscription) take() (Notification, bool) {
 		s.since = 0
 	}
 	s.flying, s.force, s.resend, s.sent = true, false, false, s.want
-	return Notification{State: s.state(), Expires: time.Duration(s.expires - now), Body: s.want}, true
+	return Notification{State: s.view.state(), Expires: time.Duration(s.expires - now), Body: s.want}, true
 }
 
 // Notified takes the outcome of the notification in flight (RFC 6665 §4.2.2).
@@ -118,7 +124,7 @@ func (s *subscription) Notified(o Outcome) {
 		s.failures++
 		s.resend = true
 		s.retry = e.now() + moment(s.backoff(o.RetryAfter))
-		end, reason = s.failures >= e.limits.Failures, ReasonDeactivated
+		end, reason = int(s.failures) >= e.limits.Failures, ReasonDeactivated
 	case Gone, Silent:
 		end, s.silent = true, true
 	}

@@ -50,6 +50,11 @@ func binaryHex(b []byte, n int64) []byte {
 	return b
 }
 
+func subscriptionKey(n int64) string {
+	b := make([]byte, 0, len(subscriptionPrefix)+16)
+	return string(strconv.AppendInt(append(b, subscriptionPrefix...), n, 16))
+}
+
 // keyNumber gives the number at the end of a key, 0 without one.
 func keyNumber(key string) int64 {
 	n, err := strconv.ParseInt(key[strings.LastIndexByte(key, ' ')+1:], 16, 64)
@@ -124,7 +129,7 @@ func readMark(b []byte, kind byte) (time.Time, error) {
 // its watcher's own record.
 type subscriptionRecord struct {
 	Resource Resource
-	Watcher  Identity
+	Watcher  packed
 	Decision Decision
 	Form     Form
 	Kind     string
@@ -138,7 +143,7 @@ func (s subscriptionRecord) append(b []byte) []byte {
 	b = appendTime(b, s.Written)
 	b = appendString(b, s.Resource.Package)
 	b = appendString(b, s.Resource.URI.String())
-	b = appendIdentity(b, s.Watcher)
+	b = appendString(b, s.Watcher)
 	b = append(b, byte(s.Decision.State))
 	b = appendString(b, s.Decision.Key)
 	b = appendString(b, s.Form.Entity)
@@ -153,7 +158,7 @@ func readSubscription(b []byte) (s subscriptionRecord, err error) {
 	s.Written = d.time()
 	s.Resource.Package = d.string()
 	s.Resource.URI = d.uri()
-	s.Watcher = d.identity()
+	s.Watcher = d.packed()
 	s.Decision.State = DecisionState(d.byte())
 	s.Decision.Key = d.string()
 	s.Form.Entity = d.string()
@@ -163,21 +168,9 @@ func readSubscription(b []byte) (s subscriptionRecord, err error) {
 	return s, d.err
 }
 
-func appendIdentity(b []byte, w Identity) []byte {
-	if w.Anonymous {
-		return append(b, 0)
-	}
-	b = append(b, byte(min(1+len(w.Also), 255)))
-	b = appendString(b, w.URI.String())
-	for _, u := range w.Also[:min(len(w.Also), 254)] {
-		b = appendString(b, u.String())
-	}
-	return b
-}
-
 func appendTime(b []byte, t time.Time) []byte { return binary.AppendVarint(b, t.UnixNano()) }
 
-func appendString[T string | []byte](b []byte, s T) []byte {
+func appendString[T ~string | []byte](b []byte, s T) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
 }
@@ -242,16 +235,12 @@ func (d *decoder) uri() sip.URI {
 	return u
 }
 
-func (d *decoder) identity() Identity {
-	n := d.byte()
-	if n == 0 {
-		return Identity{Anonymous: true}
+func (d *decoder) packed() packed {
+	p := packed(d.string())
+	if _, err := p.identity(); err != nil && d.err == nil {
+		d.fail()
 	}
-	w := Identity{URI: d.uri()}
-	for range n - 1 {
-		w.Also = append(w.Also, d.uri())
-	}
-	return w
+	return p
 }
 
 // cloneURI lets go of the message the URI was read from.
@@ -263,18 +252,6 @@ func cloneURI(u sip.URI) sip.URI {
 	u.Params = sip.Params(strings.Clone(string(u.Params)))
 	u.Headers = strings.Clone(u.Headers)
 	return u
-}
-
-func (w Identity) clone() Identity {
-	w.URI = cloneURI(w.URI)
-	if w.Also != nil {
-		also := make([]sip.URI, len(w.Also))
-		for i, u := range w.Also {
-			also[i] = cloneURI(u)
-		}
-		w.Also = also
-	}
-	return w
 }
 
 func (f Form) clone() Form {

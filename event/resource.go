@@ -23,10 +23,11 @@ type resource struct {
 	whole         Composite // nil: not composed yet
 	views         []*view
 	changed       moment // when the oldest unseen change came
-	alarm         alarm
+	alarm
 }
 
-// view is what one group of watchers sees: body is nil until it is rendered.
+// view is what one group of watchers sees, pending ones included, who see
+// nothing: body is nil until it is rendered.
 type view struct {
 	decision Decision
 	form     Form
@@ -36,9 +37,14 @@ type view struct {
 }
 
 func newResource(e *Engine, s *shard, p *eventPackage, id Resource) *resource {
-	r := &resource{engine: e, shard: s, pkg: p, id: Resource{Package: p.name, URI: cloneURI(id.URI)}}
-	r.alarm.task = r
-	return r
+	return &resource{engine: e, shard: s, pkg: p, id: Resource{Package: p.name, URI: cloneURI(id.URI)}}
+}
+
+func (v *view) state() State {
+	if v.decision.State == Allowed {
+		return Active
+	}
+	return Pending
 }
 
 // unlock unlocks, and forgets a resource that holds nothing.
@@ -48,7 +54,7 @@ func (r *resource) unlock() {
 		return
 	}
 	r.gone = true
-	r.shard.alarms.clear(&r.alarm)
+	r.shard.alarms.clear(r)
 	r.mu.Unlock()
 	r.shard.mu.Lock()
 	delete(r.shard.resources, r.id)
@@ -146,6 +152,9 @@ func (r *resource) render() {
 }
 
 func (r *resource) draw(v *view) {
+	if v.decision.State != Allowed {
+		return
+	}
 	body, err := r.pkg.Package.View(r.id, r.whole, v.decision, v.form)
 	if err != nil {
 		r.engine.log.Error("rendering failed, watchers keep the last state", "resource", r.id, "view", v.decision.Key, "err", err)
@@ -156,15 +165,11 @@ func (r *resource) draw(v *view) {
 	}
 }
 
-// see gives the view of a decision and form, rendered.
-func (r *resource) see(d Decision, f Form) *view {
-	v := r.slot(d, f)
-	r.show(v)
-	return v
-}
-
 // show gives what a view shows now.
 func (r *resource) show(v *view) *Body {
+	if v.decision.State != Allowed {
+		return nil
+	}
 	r.compose()
 	if v.body == nil && r.whole != nil {
 		r.draw(v)
@@ -181,15 +186,12 @@ func (r *resource) slot(d Decision, f Form) *view {
 			return v
 		}
 	}
-	v := &view{decision: d, form: f, users: 1, since: r.changed}
+	v := &view{decision: d, form: f.clone(), users: 1, since: r.changed}
 	r.views = append(r.views, v)
 	return v
 }
 
 func (r *resource) leave(v *view) {
-	if v == nil {
-		return
-	}
 	if v.users--; v.users > 0 {
 		return
 	}
@@ -211,7 +213,7 @@ func (r *resource) offer() []*subscription {
 	r.news = false
 	tell := make([]*subscription, 0, len(r.subscriptions))
 	for _, s := range r.subscriptions {
-		if s.view != nil && s.offer(s.view.body, s.view.since) {
+		if s.offer(s.view.body, s.view.since) {
 			tell = append(tell, s)
 		}
 	}
@@ -252,19 +254,19 @@ func (r *resource) schedule() {
 		sooner(boundary)
 	}
 	if at == 0 {
-		r.shard.alarms.clear(&r.alarm)
+		r.shard.alarms.clear(r)
 		return
 	}
-	r.shard.alarms.set(&r.alarm, at)
+	r.shard.alarms.set(r, at)
 }
 
 func (r *resource) join(s *subscription) {
-	s.index = len(r.subscriptions)
+	s.index = int32(len(r.subscriptions))
 	r.subscriptions = append(r.subscriptions, s)
 }
 
 func (r *resource) part(s *subscription) {
-	last := len(r.subscriptions) - 1
+	last := int32(len(r.subscriptions) - 1)
 	if s.index > last || r.subscriptions[s.index] != s {
 		return
 	}
@@ -272,8 +274,7 @@ func (r *resource) part(s *subscription) {
 	r.subscriptions[s.index], moved.index = moved, s.index
 	r.subscriptions[last] = nil
 	r.subscriptions = r.subscriptions[:last]
-	r.leave(s.view)
-	s.view = nil
+	s.turn(nil)
 	if last == 0 {
 		r.idle()
 	}

@@ -129,9 +129,8 @@ func (re *restoration) subscription(x store.Entry) error {
 		e.log.Error("a stored subscription is left out", "key", x.Key, "err", err)
 		return nil
 	}
-	key := strings.Clone(x.Key)
 	if expired := !x.Expires.After(time.Now()); expired && !re.untold(x.Expires) {
-		re.dead = append(re.dead, key)
+		re.dead = append(re.dead, strings.Clone(x.Key))
 		return nil
 	}
 	pkg, served := e.packages[record.Resource.Package]
@@ -140,13 +139,12 @@ func (re *restoration) subscription(x store.Entry) error {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
 		return nil
 	}
-	s := newSubscription(nil, record.Watcher, record.Decision, record.Form)
+	s := &subscription{who: record.Watcher, number: keyNumber(x.Key)}
 	if s.watcher, err = revive(s, record.Dialog); err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
 		return nil
 	}
-	s.key, s.expires = key, e.until(x.Expires)
-	s.granted = max(0, time.Until(x.Expires))
+	s.grant(max(0, time.Until(x.Expires)), e.until(x.Expires))
 	re.place(pkg, s, record)
 	re.decide(s, re.untold(record.Written))
 	return nil
@@ -163,15 +161,12 @@ func (re *restoration) bury() error {
 }
 
 func (re *restoration) place(pkg *eventPackage, s *subscription, record subscriptionRecord) {
-	re.engine.count(s.identity)
+	re.engine.count(s.who)
 	r := re.engine.lock(record.Resource, pkg)
 	s.resource = r
 	r.join(s)
-	if s.decision.State == Allowed {
-		s.view = r.slot(s.decision, s.form)
-	}
+	s.turn(r.slot(record.Decision, record.Form))
 	r.unlock()
-	pkg.subscriptions[s.state()].Add(1)
 }
 
 // decide says what a revived subscription needs first: its end, a word on a
@@ -183,32 +178,27 @@ func (re *restoration) decide(s *subscription, untold bool) {
 		e.workers.give(ending{s, ReasonTimeout})
 		return
 	}
-	decision, err := r.pkg.Package.Authorize(re.ctx, r.id, s.identity)
+	decision, err := s.authorize(re.ctx)
 	if err != nil {
 		e.log.Error("a restored watcher keeps its old rights", "resource", r.id, "err", err)
-		decision = s.decision
+		decision = s.view.decision
 	}
-	if decision.State == Rejected {
-		r.mu.Lock()
-		r.leave(s.view) // no state goes out while the end waits for a worker
-		s.view = nil
-		r.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if decision.State == Rejected { // no state goes out while the end waits for a worker
+		s.turn(r.slot(decision, s.view.form))
 		e.workers.give(ending{s, ReasonRejected})
 		return
 	}
-	r.mu.Lock()
-	s.mu.Lock()
-	if untold || decision != s.decision {
-		r.pkg.subscriptions[s.state()].Add(-1)
-		s.decision = decision
-		r.pkg.subscriptions[s.state()].Add(1)
-		s.look(r)
-		s.force = s.expires-e.now() >= moment(time.Second)
+	now := e.now()
+	if untold || decision != s.view.decision {
+		s.look(decision, s.view.form)
+		s.force = s.expires-now >= moment(time.Second)
 		e.workers.give(s)
 	}
-	s.rearm()
-	s.mu.Unlock()
-	r.mu.Unlock()
+	s.rearm(now)
 }
 
 // tell has watchers hear of what may have changed without their knowing.
@@ -241,7 +231,7 @@ func (e *Engine) each(fn func(r *resource)) {
 }
 
 // count counts a subscription that was admitted by an earlier process.
-func (e *Engine) count(w Identity) {
+func (e *Engine) count(w packed) {
 	s, key := e.watcherSlot(w)
 	s.mu.Lock()
 	s.watchers[key]++
@@ -252,14 +242,17 @@ func (e *Engine) count(w Identity) {
 // fell due while the server was alive.
 func (e *Engine) fellDue() {
 	if e.told.CompareAndSwap(false, true) {
-		e.beat.task = beat{e}
 		e.shards[0].alarms.set(&e.beat, e.now()+moment(beatDelay))
 	}
 }
 
-type beat struct{ engine *Engine }
+// beat writes the sign of life when its alarm rings.
+type beat struct {
+	engine *Engine
+	alarm
+}
 
-func (b beat) run() {
+func (b *beat) run() {
 	b.engine.told.Store(false)
 	now := time.Now()
 	if _, err := b.engine.store.Put(context.Background(), beatKey, appendBeat(nil, now), now.Add(365*24*time.Hour), anyRevision); err != nil {

@@ -202,7 +202,7 @@ func TestRestoreDecidesAnew(t *testing.T) {
 		bob := &ear{record: []byte("bob")}
 		s := h.watch(bob, "sip:bob@example.com", time.Hour)
 		sub := s.(*subscription)
-		sub.identity = who("sip:bob@blocked.example") // the rules have turned against bob
+		sub.who = pack(who("sip:bob@blocked.example")) // the rules have turned against bob
 		if err := s.Save(context.Background()); err != nil {
 			t.Fatal(err)
 		}

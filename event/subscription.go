@@ -2,32 +2,29 @@ package event
 
 import (
 	"context"
-	"strconv"
+	"math"
 	"sync"
 	"time"
 )
 
 // subscription is one watcher's interest in one resource. Its outbox is in
-// outbox.go.
+// outbox.go. There may be a million: what watchers have in common is in their
+// view, and the fields leave no gaps (BenchmarkSubscribe).
 type subscription struct {
 	resource *resource
 	watcher  Watcher
-	identity Identity
-	key      string // in the store; "" when it is not kept
+	who      packed
+	number   int64 // of its key in the store; 0 when it is not kept
 
 	record sync.Mutex // held while the record is written or deleted
+	mu     sync.Mutex
 
-	// under resource.mu
-	index    int
-	decision Decision
-	form     Form
-	view     *view // nil while pending, and when over
-
-	mu      sync.Mutex
-	expires moment
-	granted time.Duration
+	view    *view  // nil when over; changed with resource.mu and mu held
+	expires moment // under mu
+	granted uint32 // in seconds; under mu
+	index   int32  // in resource.subscriptions; under resource.mu
 	outbox
-	alarm alarm
+	alarm
 }
 
 // Subscribe grants a subscription, stores it, and sends the first
@@ -51,40 +48,31 @@ func (e *Engine) Subscribe(ctx context.Context, q Subscribe, w Watcher) (Subscri
 	if err != nil {
 		return nil, err
 	}
-	s := newSubscription(w, q.Watcher, decision, q.Form.clone())
-	s.granted, s.expires = granted, e.now()+moment(granted)
+	s := &subscription{watcher: w, who: pack(q.Watcher)}
+	s.grant(granted, e.now()+moment(granted))
 	if granted == 0 {
-		s.fetch(e, pkg, q.Resource)
+		s.fetch(e.lock(q.Resource, pkg), decision, q.Form)
 		return s, nil
 	}
-	if err := e.admit(s.identity); err != nil {
+	if err := e.admit(s.who); err != nil {
 		return nil, err
 	}
-	if err := s.create(ctx, e, pkg, q.Resource); err != nil {
-		e.release(s.identity)
+	if err := s.create(ctx, e, q.Resource, decision, q.Form); err != nil {
+		e.release(s.who)
 		return nil, err
 	}
 	s.send()
 	return s, nil
 }
 
-func newSubscription(w Watcher, who Identity, d Decision, f Form) *subscription {
-	s := &subscription{watcher: w, identity: who.clone(), decision: d, form: f}
-	s.alarm.task = s
-	return s
-}
-
 // fetch sends the one notification of a subscription that is over at once
-// (RFC 6665 §4.4.3).
-func (s *subscription) fetch(e *Engine, pkg *eventPackage, id Resource) {
-	r := e.lock(id, pkg)
+// (RFC 6665 §4.4.3). It unlocks the resource.
+func (s *subscription) fetch(r *resource, d Decision, f Form) {
 	s.resource = r
-	s.over, s.final = true, ReasonTimeout
-	if s.decision.State == Allowed {
-		v := r.see(s.decision, s.form)
-		s.want = v.body
-		r.leave(v)
-	}
+	s.over, s.final = true, finalOf(ReasonTimeout)
+	v := r.slot(d, f)
+	s.want = r.show(v)
+	r.leave(v)
 	if len(r.subscriptions) == 0 {
 		r.idle()
 	}
@@ -92,48 +80,53 @@ func (s *subscription) fetch(e *Engine, pkg *eventPackage, id Resource) {
 	s.send()
 }
 
-func (s *subscription) create(ctx context.Context, e *Engine, pkg *eventPackage, id Resource) error {
+func (s *subscription) create(ctx context.Context, e *Engine, id Resource, d Decision, f Form) error {
 	if _, ok := s.watcher.(Keeper); ok {
-		s.key = subscriptionKey(e.number())
-		if err := s.write(ctx, e, id, s.decision, s.form, s.expires); err != nil {
+		s.number = e.number()
+		if err := s.write(ctx, e, id, d, f, s.expires); err != nil {
 			return e.refuse("subscription not stored", id, err)
 		}
 	}
-	r := e.lock(id, pkg)
+	r := e.lock(id, e.packages[id.Package])
 	s.resource = r
-	s.look(r) // before it joins: its first look is no news to itself
+	s.look(d, f) // before it joins: its first look is no news to itself
 	r.join(s)
 	s.force = true
 	r.schedule()
 	r.unlock()
-	pkg.subscriptions[s.state()].Add(1)
 	return nil
 }
 
-// look puts what the decision shows into the outbox. With resource.mu.
-func (s *subscription) look(r *resource) {
-	var v *view
-	var body *Body
-	if s.decision.State == Allowed {
-		v = r.see(s.decision, s.form)
-		body = v.body
-	}
-	r.leave(s.view)
-	s.view = v
-	s.want = body
+// look gives the subscription another decision and form, and puts what they
+// show into the outbox. With resource.mu and, once others know s, with s.mu.
+func (s *subscription) look(d Decision, f Form) {
+	s.turn(s.resource.slot(d, f))
+	s.want = s.resource.show(s.view)
 }
 
-func (s *subscription) state() State {
-	if s.decision.State == Allowed {
-		return Active
+// turn has the subscription see another view, or none any more, and counts it
+// by its state. Locks as for look.
+func (s *subscription) turn(v *view) {
+	was := s.view
+	s.view = v
+	if v != nil {
+		s.resource.pkg.subscriptions[v.state()].Add(1)
 	}
-	return Pending
+	if was != nil {
+		s.resource.pkg.subscriptions[was.state()].Add(-1)
+		s.resource.leave(was)
+	}
+}
+
+// grant sets the lifetime; with s.mu, once others know s.
+func (s *subscription) grant(d time.Duration, expires moment) {
+	s.granted, s.expires = uint32(min(d/time.Second, math.MaxUint32)), expires
 }
 
 func (s *subscription) Expires() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.granted
+	return time.Duration(s.granted) * time.Second
 }
 
 // Refresh follows the rules of creation again (RFC 6665 §4.2.1.4).
@@ -151,7 +144,7 @@ func (s *subscription) Refresh(ctx context.Context, f Refresh) (time.Duration, e
 		s.forget(ctx)
 		return 0, nil
 	}
-	decision, err := r.pkg.Package.Authorize(ctx, r.id, s.identity)
+	decision, err := s.authorize(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -160,11 +153,20 @@ func (s *subscription) Refresh(ctx context.Context, f Refresh) (time.Duration, e
 		s.forget(ctx)
 		return 0, ErrRejected
 	}
-	if err := s.renew(ctx, decision, f.Form.clone(), granted); err != nil {
+	if err := s.renew(ctx, decision, f.Form, granted); err != nil {
 		return 0, err
 	}
 	s.send()
 	return granted, nil
+}
+
+// authorize decides anew what the watcher may know.
+func (s *subscription) authorize(ctx context.Context) (Decision, error) {
+	who, err := s.who.identity()
+	if err != nil {
+		return Decision{}, err
+	}
+	return s.resource.pkg.Package.Authorize(ctx, s.resource.id, who)
 }
 
 // renew stores what a refresh granted and then lives by it.
@@ -193,11 +195,8 @@ func (s *subscription) prolong(d Decision, f Form, granted time.Duration, expire
 	if s.over || s.silent {
 		return false
 	}
-	r.pkg.subscriptions[s.state()].Add(-1)
-	s.decision, s.form = d, f
-	r.pkg.subscriptions[s.state()].Add(1)
-	s.look(r)
-	s.granted, s.expires = granted, expires
+	s.look(d, f)
+	s.grant(granted, expires)
 	s.force, s.failures, s.retry = true, 0, 0
 	return true
 }
@@ -207,15 +206,13 @@ func (s *subscription) Save(ctx context.Context) error {
 	r := s.resource
 	s.record.Lock()
 	defer s.record.Unlock()
-	r.mu.Lock()
 	s.mu.Lock()
-	over, d, f, expires := s.over, s.decision, s.form, s.expires
+	v, expires := s.view, s.expires
 	s.mu.Unlock()
-	r.mu.Unlock()
-	if over {
+	if v == nil {
 		return ErrGone
 	}
-	if err := s.write(ctx, r.engine, r.id, d, f, expires); err != nil {
+	if err := s.write(ctx, r.engine, r.id, v.decision, v.form, expires); err != nil {
 		err = r.engine.refuse("subscription not stored", r.id, err)
 		r.engine.unheard(err)
 		return err
@@ -241,19 +238,18 @@ func (s *subscription) end(reason Reason) {
 		r.mu.Unlock()
 		return
 	}
-	var last *Body
-	if reason == ReasonTimeout && s.view != nil {
-		last = r.show(s.view)
+	s.want = nil
+	if reason == ReasonTimeout {
+		s.want = r.show(s.view)
 	}
-	s.over, s.final, s.want = true, reason, last
+	s.over, s.final = true, finalOf(reason)
 	s.silent = s.silent || reason == ""
-	r.pkg.subscriptions[s.state()].Add(-1)
 	r.part(s)
 	r.schedule()
 	s.mu.Unlock()
 	r.unlock()
-	r.shard.alarms.clear(&s.alarm)
-	r.engine.release(s.identity)
+	r.shard.alarms.clear(s)
+	r.engine.release(s.who)
 	s.send()
 }
 
@@ -272,18 +268,16 @@ func (s *subscription) run() {
 
 // rearm sets the alarm for what comes first: the expiry, or the time the
 // outbox waits for. With s.mu.
-func (s *subscription) rearm() {
+func (s *subscription) rearm(now moment) {
 	if s.over || s.silent {
 		return
 	}
 	at := s.expires
 	if !s.flying && s.waiting() {
-		at = min(at, s.due(s.resource.engine.now()))
+		at = min(at, s.due(now))
 	}
-	s.resource.shard.alarms.set(&s.alarm, at)
+	s.resource.shard.alarms.set(s, at)
 }
-
-func subscriptionKey(n int64) string { return subscriptionPrefix + strconv.FormatInt(n, 16) }
 
 // write stores the subscription, if its watcher can be revived. With s.record,
 // once others know s.
@@ -293,10 +287,10 @@ func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Deci
 		return nil
 	}
 	record := subscriptionRecord{
-		Resource: id, Watcher: s.identity, Decision: d, Form: f,
-		Kind: keeper.Kind(), Dialog: keeper.Record(), Written: e.wall(e.now()),
+		Resource: id, Watcher: s.who, Decision: d, Form: f,
+		Kind: keeper.Kind(), Dialog: keeper.Record(), Written: time.Now(),
 	}
-	_, err := e.store.Put(ctx, s.key, record.append(nil), e.wall(expires), anyRevision)
+	_, err := e.store.Put(ctx, subscriptionKey(s.number), record.append(nil), e.wall(expires), anyRevision)
 	return err
 }
 
@@ -311,11 +305,11 @@ func (s *subscription) forget(ctx context.Context) {
 // erase deletes the record. A failure leaves a record that a restart revives
 // until the peer answers 481; it is logged. With s.record.
 func (s *subscription) erase(ctx context.Context) {
-	if s.key == "" {
+	if s.number == 0 {
 		return
 	}
 	e := s.resource.engine
-	if _, err := e.store.Delete(ctx, s.key, anyRevision); err != nil {
+	if _, err := e.store.Delete(ctx, subscriptionKey(s.number), anyRevision); err != nil {
 		e.unheard(e.refuse("subscription not deleted", s.resource.id, err))
 	}
 }
