@@ -82,9 +82,9 @@ func (e *edge) dialog(contact string, source netip.AddrPort, direct bool) *dialo
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	d := &dialog{server: e.Server, parts: p, direct: direct, local: source.Addr().IsLoopback()}
+	d := &dialog{common: testCommon(e.Server), tag: newTag(), parts: p, direct: direct, local: source.Addr().IsLoopback()}
 	if direct {
-		d.flow = e.wire.UDPFlow(home, source)
+		d.flow = makeFlow(e.wire.UDPFlow(home, source))
 	}
 	return d
 }

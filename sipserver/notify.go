@@ -48,7 +48,7 @@ func (d *dialog) release() {
 func (d *dialog) transmit(n event.Notification) {
 	d.mu.Lock()
 	if d.reserved > 0 && d.localCSeq >= d.reserved && n.State != event.Terminated {
-		d.waiting = &n
+		d.held = &n
 		d.save()
 		d.mu.Unlock()
 		return
@@ -71,15 +71,17 @@ func (d *dialog) save() {
 	}
 	d.saving = true
 	subscription := d.subscription
-	d.server.inBackground(func() {
-		err := subscription.Save(d.server.stop)
+	d.server().inBackground(func() {
+		err := subscription.Save(d.server().stop)
 		d.mu.Lock()
 		d.saving = false
 		if err == nil {
 			d.reserved = max(d.reserved, d.asked)
 		}
-		waiting := d.waiting
-		d.waiting = nil
+		var waiting *event.Notification
+		if !d.answering { // else it goes with release
+			waiting, d.held = d.held, nil
+		}
 		d.mu.Unlock()
 		switch {
 		case waiting == nil:
@@ -94,19 +96,19 @@ func (d *dialog) save() {
 // route sends on the dialog's flow. A dead or unknown flow, and a request too
 // large for UDP, need a connection first, which is made in the background.
 func (d *dialog) route(out transaction.Outgoing) {
-	size := len(out.Start) + d.server.layer.Overhead(out.Flow) + len(out.Rest) + len(out.Body)
+	size := len(out.Start) + d.server().layer.Overhead(out.Flow) + len(out.Rest) + len(out.Body)
 	switch {
 	case !out.Flow.Alive():
-		d.server.inBackground(func() { d.sendAnew(out, size) })
+		d.server().inBackground(func() { d.sendAnew(out, size) })
 	case out.Flow.Protocol == transport.UDP && size > largest && !d.streamless():
-		d.server.inBackground(func() { d.sendOverStream(out) })
+		d.server().inBackground(func() { d.sendOverStream(out) })
 	default:
 		d.dispatch(out)
 	}
 }
 
 func (d *dialog) dispatch(out transaction.Outgoing) {
-	if err := d.server.layer.Send(out); err != nil {
+	if err := d.server().layer.Send(out); err != nil {
 		d.Done(503, nil, err)
 	}
 }
@@ -114,13 +116,13 @@ func (d *dialog) dispatch(out transaction.Outgoing) {
 // sendAnew looks for the way to the watcher, for it has none or its
 // connection is gone.
 func (d *dialog) sendAnew(out transaction.Outgoing, size int) {
-	flow, err := d.connect(d.server.stop, 0)
+	flow, err := d.connect(d.server().stop, 0)
 	if err != nil {
 		d.Done(503, nil, err)
 		return
 	}
 	d.mu.Lock()
-	d.flow = flow
+	d.flow = makeFlow(flow)
 	d.mu.Unlock()
 	out.Flow = flow
 	if flow.Protocol == transport.UDP && size > largest && !d.streamless() {
@@ -141,19 +143,19 @@ func (d *dialog) streamless() bool {
 
 // sendOverStream sends over TCP, and over UDP when the peer does not take TCP.
 func (d *dialog) sendOverStream(out transaction.Outgoing) {
-	ctx, cancel := context.WithTimeout(d.server.stop, switchTime)
+	ctx, cancel := context.WithTimeout(d.server().stop, switchTime)
 	defer cancel()
 	stream, err := d.connect(ctx, transport.TCP)
 	if err == nil {
 		over := out
 		over.Flow = stream
 		d.stream(true)
-		if err = d.server.layer.Send(over); err == nil {
+		if err = d.server().layer.Send(over); err == nil {
 			return
 		}
 		d.stream(false)
 	}
-	d.server.Logger.Debug("large NOTIFY stays with UDP", "peer", out.Flow.Remote, "err", err)
+	d.server().Logger.Debug("large NOTIFY stays with UDP", "peer", out.Flow.Remote, "err", err)
 	d.mu.Lock()
 	d.noStream = true
 	d.mu.Unlock()
@@ -173,7 +175,8 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 	if routes != "" {
 		request, routes = routing(request, routes)
 	}
-	b := make([]byte, 0, 384+len(d.parts.text))
+	c := d.common.Value()
+	b := make([]byte, 0, 384+len(c.contact)+len(d.parts.text))
 	b = append(b, "Max-Forwards: 70\r\n"...)
 	if routes != "" {
 		b = append(b, "Route: "...)
@@ -183,7 +186,7 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 	b = append(b, "From: <"...)
 	b = append(b, d.parts.at(partLocal)...)
 	b = append(b, ">;tag="...)
-	b = append(b, d.parts.at(partLocalTag)...)
+	b = d.tag.appendTo(b)
 	b = append(b, "\r\nTo: <"...)
 	b = append(b, d.parts.at(partRemote)...)
 	b = append(b, '>')
@@ -196,11 +199,11 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 	b = append(b, "\r\nCSeq: "...)
 	b = strconv.AppendUint(b, uint64(d.localCSeq), 10)
 	b = append(b, " NOTIFY\r\nContact: "...)
-	b = append(b, d.parts.at(partContact)...)
+	b = append(b, c.contact...)
 	b = append(b, "\r\nEvent: "...)
-	b = append(b, d.parts.at(partEvent)...)
+	b = append(b, c.event...)
 	b = appendState(b, n)
-	out := transaction.Outgoing{Flow: d.flow, Method: "NOTIFY", Start: "NOTIFY " + request + " SIP/2.0\r\n", User: d}
+	out := transaction.Outgoing{Flow: d.flow.full(), Method: "NOTIFY", Start: "NOTIFY " + request + " SIP/2.0\r\n", User: d}
 	if n.Body != nil {
 		b = append(b, "\r\nContent-Type: "...)
 		b = append(b, n.Body.Type...)
@@ -253,7 +256,7 @@ func routing(target, routes string) (request, route string) {
 func (d *dialog) Done(status int, response *sip.Message, err error) {
 	o := outcome(status, response)
 	if err != nil && o.Result == event.Failed {
-		d.server.Logger.Debug("NOTIFY not sent", "watcher", d.part(partRemote), "call_id", d.part(partCallID), "err", err)
+		d.server().Logger.Debug("NOTIFY not sent", "watcher", d.part(partRemote), "call_id", d.part(partCallID), "err", err)
 	}
 	d.mu.Lock()
 	if d.streamed && err != nil { // a connection that leads nowhere says nothing of the watcher: UDP is next
@@ -263,13 +266,13 @@ func (d *dialog) Done(status int, response *sip.Message, err error) {
 	if o.Result == event.Delivered {
 		d.follow(response)
 	} else if !d.direct {
-		d.flow = transport.Flow{} // another server may do better
+		d.flow = flow{} // another server may do better
 	}
 	over := d.ending || o.Result == event.Gone || o.Result == event.Silent
 	subscription := d.subscription
 	d.mu.Unlock()
 	if over {
-		d.server.dialogs.remove(d)
+		d.server().dialogs.remove(d)
 	}
 	subscription.Notified(o)
 }
@@ -288,13 +291,13 @@ func (d *dialog) follow(response *sip.Message) {
 		return
 	}
 	u, err := a.Parsed()
-	if err != nil || !u.IsSIP() || d.server.suspicious(u, d.flow) != nil {
+	if err != nil || !u.IsSIP() || d.server().suspicious(u, d.flow.full()) != nil {
 		return
 	}
 	if p, err := d.parts.with(partTarget, a.URI); err == nil {
 		d.parts = p
 		if !d.direct && p.at(partRoutes) == "" {
-			d.flow = transport.Flow{} // it leads to the old target
+			d.flow = flow{} // it leads to the old target
 		}
 	}
 }

@@ -1,12 +1,15 @@
 package sipserver
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
+	"unique"
 
 	"vigie/event"
 	"vigie/sip"
+	"vigie/sip/transport"
 )
 
 // Which answers to NOTIFY end the subscription (EVT-18), count as silence
@@ -65,9 +68,8 @@ func TestRouting(t *testing.T) {
 func testParts(t testing.TB) parts {
 	t.Helper()
 	p, err := makeParts([partCount]string{
-		partCallID: "call", partLocalTag: "ours", partRemoteTag: "theirs", partLocal: "sip:alice@example.com",
-		partRemote: "sip:bob@example.com", partTarget: "sip:bob@client", partContact: "<sip:server>", partEvent: "presence",
-		partWatcher: "sip:bob@example.com",
+		partCallID: "call", partRemoteTag: "theirs", partLocal: "sip:alice@example.com",
+		partRemote: "sip:bob@example.com", partTarget: "sip:bob@client", partWatcher: "sip:bob@home.example.com",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -75,13 +77,17 @@ func testParts(t testing.TB) parts {
 	return p
 }
 
+func testCommon(s *Server) unique.Handle[common] {
+	return unique.Make(common{server: s, contact: "<sip:server>", event: "presence"})
+}
+
 func TestParts(t *testing.T) {
 	p := testParts(t)
-	if got := p.at(partCallID) + " " + p.at(partRoutes) + " " + p.at(partWatcher); got != "call  sip:bob@example.com" {
+	if got := p.at(partCallID) + " " + p.at(partRoutes) + " " + p.at(partWatcher); got != "call  sip:bob@home.example.com" {
 		t.Errorf("parts read back as %q", got)
 	}
 	q, err := p.with(partTarget, "sip:elsewhere")
-	if err != nil || q.at(partTarget) != "sip:elsewhere" || q.at(partContact) != "<sip:server>" || p.at(partTarget) != "sip:bob@client" {
+	if err != nil || q.at(partTarget) != "sip:elsewhere" || q.at(partWatcher) != p.at(partWatcher) || p.at(partTarget) != "sip:bob@client" {
 		t.Errorf("changed parts are %+v, %v", q, err)
 	}
 	if _, err := p.with(partTarget, string(make([]byte, 70000))); err == nil {
@@ -92,21 +98,23 @@ func TestParts(t *testing.T) {
 // A dialog comes back from its record with CSeq above all that may have been
 // sent (DLG-04).
 func TestDialogRecord(t *testing.T) {
-	d := &dialog{parts: testParts(t), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
+	way := transport.Flow{Protocol: transport.TLS, Local: home, Remote: netip.MustParseAddrPort("[2001:db8::1]:5061")}
+	d := &dialog{common: testCommon(nil), tag: newTag(), parts: testParts(t), flow: makeFlow(way), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
 	got := &dialog{}
-	if err := got.read(d.Record()); err != nil {
+	flow, err := got.read(nil, d.Record())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct || !got.local {
+	if got.common != d.common || got.tag != d.tag || flow != way || got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct || !got.local {
 		t.Errorf("came back as %+v", got)
 	}
 }
 
 func FuzzDialogRecord(f *testing.F) {
-	f.Add((&dialog{parts: testParts(f), remoteCSeq: 7}).Record())
+	f.Add((&dialog{common: testCommon(nil), parts: testParts(f), remoteCSeq: 7}).Record())
 	f.Fuzz(func(t *testing.T, record []byte) {
 		d := &dialog{}
-		if d.read(record) != nil {
+		if _, err := d.read(nil, record); err != nil {
 			return
 		}
 		for i := range partCount {

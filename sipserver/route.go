@@ -84,17 +84,17 @@ func (d *dialog) connect(ctx context.Context, over transport.Protocol) (transpor
 	if err != nil {
 		return transport.Flow{}, err
 	}
-	targets, err := d.server.locator.Locate(ctx, uri)
+	targets, err := d.server().locator.Locate(ctx, uri)
 	if err != nil {
 		return transport.Flow{}, err
 	}
 	d.mu.Lock()
-	w := way{came: d.flow, direct: d.direct, local: d.local, over: over}
+	w := way{came: d.flow.full(), direct: d.direct, local: d.local, over: over}
 	d.mu.Unlock()
 	err = errNoWay
 	for _, t := range targets {
 		var f transport.Flow
-		if f, err = d.server.reach(ctx, t, w); err == nil {
+		if f, err = d.server().reach(ctx, t, w); err == nil {
 			return f, nil
 		}
 	}

@@ -52,7 +52,7 @@ func TestContactOfAnotherNetwork(t *testing.T) {
 				letters := e.mailbox("192.168.1.10:5060")
 				calls := e.port("192.168.1.10:5060", func(c net.Conn) { c.Close() })
 				d := e.dialog("sip:bob@192.168.1.10:5060", source, true)
-				d.flow = flow(e)
+				d.flow = makeFlow(flow(e))
 				o := make(outcomes, 1)
 				d.Notify(o, notification(1500))
 				if calls() != 0 || letters() != 0 {

@@ -57,7 +57,7 @@ func TestFollowWithoutRoutes(t *testing.T) {
 	onEdge(t, func(t *testing.T, e *edge) {
 		letters := e.mailbox("10.0.0.2:5060")
 		d := e.dialog("sip:bob@10.0.0.1:5060", netip.MustParseAddrPort("10.0.0.7:5060"), false)
-		d.flow = e.wire.UDPFlow(home, netip.MustParseAddrPort("10.0.0.1:5060"))
+		d.flow = makeFlow(e.wire.UDPFlow(home, netip.MustParseAddrPort("10.0.0.1:5060")))
 		o := make(outcomes, 1)
 		d.subscription = o
 		ok := &sip.Message{Status: 200}

@@ -3,6 +3,7 @@ package sipserver
 import (
 	"slices"
 	"strings"
+	"unique"
 
 	"vigie/event"
 	"vigie/sip"
@@ -68,11 +69,11 @@ func (x *exchange) begin(d *dialog, q event.Subscribe) error {
 		return err
 	}
 	d.stored()
-	r := sip.NewAnswer(200, d.parts.at(partLocalTag))
+	r := sip.NewAnswer(200, d.tag.String())
 	for route := range x.req.Rows(sip.HeaderRecordRoute) { // RFC 3261 §12.1.1
 		r.Add(sip.HeaderRecordRoute, route)
 	}
-	r.Add(sip.HeaderContact, d.parts.at(partContact))
+	r.Add(sip.HeaderContact, d.common.Value().contact)
 	r.Add(sip.HeaderExpires, seconds(subscription.Expires()))
 	r.Add(sip.HeaderAllowEvents, x.server.allowEvents())
 	if x.server.ServerHeader != "" {
@@ -97,14 +98,14 @@ func (x *exchange) resubscribe() error {
 	if d == nil {
 		return refuse(481, "Subscription does not exist")
 	}
-	if who.URI.String() != d.part(partWatcher) { // RFC 6665 §6.5
+	if who.URI.String() != d.watcher() { // RFC 6665 §6.5
 		return refuse(403, "The dialog belongs to somebody else")
 	}
 	ev, pkg, err := x.event()
 	if err != nil {
 		return err
 	}
-	if eventField(ev) != d.part(partEvent) { // RFC 7621 §2
+	if eventField(ev) != d.common.Value().event { // RFC 7621 §2
 		return refuse(403, "Dialog sharing is not supported")
 	}
 	target, err := x.newTarget()
@@ -143,7 +144,7 @@ func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
 	}
 	d.stored()
 	r := x.response(200)
-	r.Add(sip.HeaderContact, d.part(partContact))
+	r.Add(sip.HeaderContact, d.common.Value().contact)
 	r.Add(sip.HeaderExpires, seconds(granted))
 	x.send(r)
 	d.release()
@@ -230,26 +231,32 @@ func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity st
 		}
 		routes.WriteString(route)
 	}
+	watcher := who.URI.String()
+	if watcher == x.req.From.URI {
+		watcher = ""
+	}
 	p, err := makeParts([partCount]string{
 		partCallID:    x.req.CallID,
-		partLocalTag:  sip.NewTag(),
 		partRemoteTag: x.req.From.Tag(),
 		partLocal:     x.req.To.URI,
 		partRemote:    x.req.From.URI,
 		partTarget:    target,
 		partRoutes:    routes.String(),
-		partContact:   contactField(x.tx.Flow, strings.HasPrefix(x.req.RequestURI, "sips:")),
-		partEvent:     eventField(ev),
 		partEntity:    entity,
-		partWatcher:   who.URI.String(),
+		partWatcher:   watcher,
 	})
 	if err != nil {
 		return nil, refuse(400, phrase(err.Error()))
 	}
-	d := &dialog{server: x.server, parts: p, direct: x.direct(), remoteCSeq: x.req.CSeq.Number, answering: true}
+	d := &dialog{tag: newTag(), parts: p, direct: x.direct(), remoteCSeq: x.req.CSeq.Number, answering: true}
+	d.common = unique.Make(common{
+		server:  x.server,
+		contact: contactField(x.tx.Flow, strings.HasPrefix(x.req.RequestURI, "sips:")),
+		event:   eventField(ev),
+	})
 	d.local = x.tx.Flow.Remote.Addr().IsLoopback()
 	if d.direct {
-		d.flow = x.tx.Flow
+		d.flow = makeFlow(x.tx.Flow)
 	}
 	return d, nil
 }
@@ -272,7 +279,7 @@ func contactField(f transport.Flow, secure bool) string {
 // (RFC 6665 §3.2.1).
 func eventField(ev sip.Event) string {
 	if ev.ID == "" {
-		return strings.Clone(ev.Package)
+		return ev.Package
 	}
 	return ev.Package + ";id=" + ev.ID
 }

@@ -1,0 +1,145 @@
+package sipserver
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"unique"
+
+	"vigie/event"
+	"vigie/sip/transport"
+)
+
+// Kind implements event.Keeper.
+func (d *dialog) Kind() string { return Kind }
+
+// Record implements event.Keeper: all that revives the dialog in a later
+// process.
+func (d *dialog) Record() []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked = d.localCSeq + reserve
+	c := d.common.Value()
+	b := make([]byte, 0, 96+2*partCount+len(c.contact)+len(c.event)+len(d.parts.text))
+	b = append(b, recordVersion)
+	b = binary.AppendUvarint(b, uint64(d.remoteCSeq))
+	b = binary.AppendUvarint(b, uint64(d.asked))
+	b = appendFlow(b, d.flow.full(), d.direct, d.local)
+	b = binary.BigEndian.AppendUint64(b, uint64(d.tag))
+	for _, s := range []string{c.contact, c.event} {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	for _, end := range d.parts.ends {
+		b = binary.BigEndian.AppendUint16(b, end)
+	}
+	return append(b, d.parts.text...)
+}
+
+// stored notes that the last record is in the store.
+func (d *dialog) stored() {
+	d.mu.Lock()
+	d.reserved = max(d.reserved, d.asked)
+	d.mu.Unlock()
+}
+
+const recordVersion = 2
+
+// Bits beside the protocol in a record.
+const (
+	recordDirect = 0x80
+	recordLocal  = 0x40
+)
+
+func appendFlow(b []byte, f transport.Flow, direct, local bool) []byte {
+	kind := byte(f.Protocol)
+	if direct {
+		kind |= recordDirect
+	}
+	if local {
+		kind |= recordLocal
+	}
+	b = append(b, kind)
+	for _, a := range []netip.AddrPort{f.Local, f.Remote} {
+		text, _ := a.MarshalBinary()
+		b = append(b, byte(len(text)))
+		b = append(b, text...)
+	}
+	return b
+}
+
+var errDialogRecord = errors.New("sipserver: a stored dialog is damaged")
+
+// Revive makes a dialog again from its record; it is an event.Reviver. A UDP
+// watcher is reached from the same socket as before; a stream has gone with the
+// process.
+func (s *Server) Revive(subscription event.Subscription, record []byte) (event.Watcher, error) {
+	d := &dialog{subscription: subscription}
+	f, err := d.read(s, record)
+	if err != nil {
+		return nil, err
+	}
+	if f.Protocol == transport.UDP {
+		f = s.network.UDPFlow(f.Local, f.Remote)
+	}
+	d.flow = makeFlow(f)
+	s.dialogs.add(d)
+	return d, nil
+}
+
+// read takes all of a record but the flow, which it gives: it is not alive yet.
+func (d *dialog) read(s *Server, record []byte) (transport.Flow, error) {
+	r := reader{b: record}
+	if r.byte() != recordVersion {
+		return transport.Flow{}, errDialogRecord
+	}
+	d.remoteCSeq, d.reserved = uint32(r.uvarint()), uint32(r.uvarint())
+	d.localCSeq = d.reserved
+	kind := r.byte()
+	d.direct, d.local = kind&recordDirect != 0, kind&recordLocal != 0
+	f := transport.Flow{Protocol: transport.Protocol(kind &^ (recordDirect | recordLocal)), Local: r.address(), Remote: r.address()}
+	d.tag = tag(binary.BigEndian.Uint64(r.take(8)))
+	c := common{server: s, contact: string(r.bytes()), event: string(r.bytes())}
+	for i := range d.parts.ends {
+		d.parts.ends[i] = binary.BigEndian.Uint16(r.take(2))
+	}
+	if r.bad || !d.parts.hold(r.b) {
+		return transport.Flow{}, errDialogRecord
+	}
+	d.common = unique.Make(c)
+	return f, nil
+}
+
+// reader takes a record apart; after the first damage all it gives is zero.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+// take gives the next n bytes.
+func (r *reader) take(n uint64) []byte {
+	if r.bad || uint64(len(r.b)) < n {
+		r.bad = true
+		return make([]byte, min(n, 8))
+	}
+	taken := r.b[:n]
+	r.b = r.b[n:]
+	return taken
+}
+
+func (r *reader) byte() byte { return r.take(1)[0] }
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	r.take(uint64(max(n, 0)))
+	r.bad = r.bad || n <= 0
+	return v
+}
+
+func (r *reader) bytes() []byte { return r.take(r.uvarint()) }
+
+func (r *reader) address() (a netip.AddrPort) {
+	if a.UnmarshalBinary(r.take(uint64(r.byte()))) != nil {
+		r.bad = true
+	}
+	return a
+}
