@@ -184,8 +184,9 @@ func (s *Store) write(e *engine, group []*operation) error {
 	batch := e.db.NewBatch()
 	wanted := s.feed.Wanted()
 	revision := s.revision
-	known := overlay{e: e, group: group, wanted: wanted}
-	for _, o := range group {
+	known := overlay{e: e, wanted: wanted}
+	for i, o := range group {
+		known.before = group[:i]
 		if o.err = known.check(o); o.err != nil {
 			continue
 		}
@@ -246,10 +247,9 @@ func (s *Store) publish(group []*operation) {
 // far included. It costs nothing for operations that do not ask.
 type overlay struct {
 	e       *engine
-	group   []*operation
 	wanted  bool
+	before  []*operation      // what of the group came before the one that asks
 	changed map[string]uint64 // nil until an operation asks
-	seen    int               // operations of the group that note has heard of
 }
 
 // check says whether the operation may go ahead, and sets existed.
@@ -259,7 +259,7 @@ func (k *overlay) check(o *operation) error {
 	}
 	if k.changed == nil {
 		k.changed = make(map[string]uint64)
-		for _, before := range k.group[:k.seen] {
+		for _, before := range k.before {
 			k.change(before)
 		}
 	}
