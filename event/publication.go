@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vigie/store"
@@ -115,6 +116,7 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 	next.ContentType, next.Body = strings.Clone(b.Type), bytesClone(b.Data)
 	next.Updated = e.wall(e.now())
 	next.State = state
+	next.revision = 0
 	receipt, err := r.keep(ctx, old, next, granted)
 	if err == nil {
 		r.touch()
@@ -139,7 +141,7 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	e := r.engine
 	next.expires = e.now() + moment(granted)
 	next.Expires = e.wall(next.expires)
-	revision, err := e.store.Put(ctx, r.publicationKey(next.Created), appendPublication(nil, next), next.Expires, e.expected(old))
+	revision, err := r.write(ctx, next, e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not stored", old, err)
 	}
@@ -155,6 +157,22 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	}
 	r.schedule()
 	return Receipt{EntityTag: entityTag(revision), Expires: granted}, nil
+}
+
+// records holds what records are written into on their way to the store.
+var records = sync.Pool{New: func() any { return new([]byte) }}
+
+// write gives the store a publication. One with a revision is there already,
+// and nothing but its expiry is new.
+func (r *resource) write(ctx context.Context, p *publication, match uint64) (uint64, error) {
+	b := records.Get().(*[]byte)
+	defer records.Put(b)
+	*b = appendPublication((*b)[:0], p)
+	key, soft := r.publicationKey(p.Created), r.engine.store
+	if p.revision == 0 {
+		return soft.Put(ctx, key, *b, p.Expires, match)
+	}
+	return soft.Prolong(ctx, store.Entry{Key: key, Value: *b, Revision: p.revision}, p.Expires, match)
 }
 
 // expected is the revision an entry must have in the store for its publication

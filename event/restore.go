@@ -56,16 +56,24 @@ func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	return re.bury()
 }
 
-// seen takes the time a record was written as a sign of life, and the number in
+// seen takes the time a record was written or prolonged as a sign of life, and the number in
 // its key as given away.
 func (re *restoration) seen(x store.Entry) error {
 	if n := keyNumber(x.Key); n > re.engine.serial.Load() {
 		re.engine.serial.Store(n)
 	}
-	if t, err := writtenAt(x.Value); err == nil && t.After(re.last) && !t.After(time.Now()) {
+	if t, err := writtenAt(x.Value); err == nil {
+		re.alive(t)
+	}
+	re.alive(x.Prolonged)
+	return nil
+}
+
+// alive takes a sign of life, unless it lies in the future.
+func (re *restoration) alive(t time.Time) {
+	if t.After(re.last) && !t.After(time.Now()) {
 		re.last = t
 	}
-	return nil
 }
 
 // untold says that watchers may not have heard of what happened then.

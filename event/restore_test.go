@@ -110,6 +110,22 @@ func TestRestoreAfterLongSleep(t *testing.T) {
 	})
 }
 
+// A refresh is a sign of life: what changed long before it has been told.
+func TestRestoreAfterRefresh(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob")}
+		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
+		tag := h.say("hello", "")
+		time.Sleep(10 * time.Minute)
+		if _, err := h.publish(Publish{IfMatch: tag, Expires: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		bob.take()
+		h.reopen(time.Minute, bob)
+		bob.expect(t)
+	})
+}
+
 // A newcomer's first look after a restart is no news to the others.
 func TestRestoreNewcomer(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {

@@ -94,7 +94,17 @@ func (m *Memory) matches(key string, match uint64) bool {
 
 // Put implements Soft.
 func (m *Memory) Put(ctx context.Context, key string, value []byte, expires time.Time, match uint64) (uint64, error) {
-	if err := m.check(ctx, OpPut, key); err != nil {
+	return m.write(ctx, Entry{Key: key, Value: value, Expires: expires}, match)
+}
+
+// Prolong implements Soft. To Fail it is an OpPut.
+func (m *Memory) Prolong(ctx context.Context, entry Entry, expires time.Time, match uint64) (uint64, error) {
+	entry.Expires, entry.Prolonged = expires, time.Now().Round(0)
+	return m.write(ctx, entry, match)
+}
+
+func (m *Memory) write(ctx context.Context, e Entry, match uint64) (uint64, error) {
+	if err := m.check(ctx, OpPut, e.Key); err != nil {
 		return 0, err
 	}
 	m.mu.Lock()
@@ -102,16 +112,29 @@ func (m *Memory) Put(ctx context.Context, key string, value []byte, expires time
 	if m.closed {
 		return 0, ErrClosed
 	}
-	if !m.matches(key, match) {
+	if !m.matches(e.Key, match) {
 		return 0, ErrConflict
 	}
+	m.keep(&e)
 	m.revision++
+	e.Revision = m.revision
 	// Round(0): an expiry is a moment of the world's clock, as it is on a disk.
-	e := Entry{Key: strings.Clone(key), Value: slices.Clone(value), Revision: m.revision, Expires: expires.Round(0)}
+	e.Expires = e.Expires.Round(0)
 	m.entries[e.Key] = e
 	m.feed.Publish(Change{Entry: e})
 	m.sweep()
 	return m.revision, nil
+}
+
+// keep gives the entry a key and value that nobody else changes: for one that
+// is prolonged, what is there.
+func (m *Memory) keep(e *Entry) {
+	old, ok := m.entries[e.Key]
+	if ok && !e.Prolonged.IsZero() && old.Revision == e.Revision {
+		e.Key, e.Value = old.Key, old.Value
+		return
+	}
+	e.Key, e.Value, e.Prolonged = strings.Clone(e.Key), slices.Clone(e.Value), time.Time{}
 }
 
 // sweep drops entries too old to be seen, whenever the store has doubled.

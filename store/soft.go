@@ -26,6 +26,14 @@ type Soft interface {
 	// return. The context is heeded before the write starts, not after.
 	Put(ctx context.Context, key string, value []byte, expires time.Time, match uint64) (uint64, error)
 
+	// Prolong is Put of the value that is there already: the entry gets a new
+	// expiry and revision. entry is what is there (key, value, revision) as its
+	// only writer knows it, who wrote or loaded it and has not removed it. A
+	// store then need not write the value again; one that may have lost the
+	// entry meanwhile does. Whoever shares an entry with other writers gives
+	// match.
+	Prolong(ctx context.Context, entry Entry, expires time.Time, match uint64) (uint64, error)
+
 	// Delete removes the entry and returns a fresh revision, the one that the
 	// removal carries. match is as for Put; deleting what is not there is no
 	// error unless match asks for a revision, and no follower hears of it.
@@ -51,10 +59,11 @@ type Soft interface {
 
 // Entry is one kept value.
 type Entry struct {
-	Key      string
-	Value    []byte
-	Revision uint64
-	Expires  time.Time // zero: never
+	Key       string
+	Value     []byte
+	Revision  uint64
+	Expires   time.Time // zero: never
+	Prolonged time.Time // when it was, if it has been since the value was written
 }
 
 // Purgeable says that the entry ran out so long ago that no reader sees it.
@@ -62,7 +71,7 @@ func (e Entry) Purgeable(now time.Time) bool {
 	return !e.Expires.IsZero() && now.Sub(e.Expires) > PurgeAfter
 }
 
-// Change is an entry as it is after a Put, or, when Deleted, the key and
+// Change is an entry as it is after a Put or Prolong, or, when Deleted, the key and
 // revision of a removal.
 type Change struct {
 	Entry

@@ -35,47 +35,89 @@ func BenchmarkPut(b *testing.B) {
 	for _, d := range []Durability{Process, Fsync, Relaxed} {
 		for _, writers := range []int{1, 8, 64} {
 			b.Run(fmt.Sprintf("%s/writers=%d", d, writers), func(b *testing.B) {
-				benchmarkPut(b, d, writers, func(uint64) uint64 { return store.AnyRevision })
+				benchmarkPut(b, d, writers, false)
 			})
 		}
 	}
 	b.Run("process/writers=1/compare", func(b *testing.B) {
-		benchmarkPut(b, Process, 1, func(last uint64) uint64 { return last })
+		benchmarkPut(b, Process, 1, true)
 	})
 }
 
-func benchmarkPut(b *testing.B, d Durability, writers int, match func(last uint64) uint64) {
+func benchmarkPut(b *testing.B, d Durability, writers int, compare bool) {
 	s := open(b, b.TempDir(), Options{Durability: d})
 	defer s.Close()
+	value := publication()
+	expires := time.Now().Add(time.Hour)
+	last := make(map[string]uint64)
+	write(b, s, writers, func(key string) error {
+		if !compare {
+			_, err := s.Put(context.Background(), key, value, expires, store.AnyRevision)
+			return err
+		}
+		revision, err := s.Put(context.Background(), key, value, expires, last[key])
+		last[key] = revision
+		return err
+	})
+}
+
+// publication is 700 octets that can be compressed as PIDF can.
+func publication() []byte {
 	value := make([]byte, 700)
 	for i := range value {
 		value[i] = "<tuple id=\"a\"><status>"[i%22]
 	}
-	expires := time.Now().Add(time.Hour)
+	return value
+}
+
+// write has the writers change one key after the other.
+func write(b *testing.B, s *Store, writers int, change func(key string) error) {
 	var next atomic.Int64
 	b.ReportAllocs()
 	b.ResetTimer()
-	before := processor()
+	before, groups := processor(), batches(s)
+	logged := s.engine.db.Metrics().WAL.BytesIn
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
-			last := make(map[string]uint64)
 			for i := int(next.Add(1)); i <= b.N; i = int(next.Add(1)) {
-				key := keys[i%len(keys)]
-				revision, err := s.Put(context.Background(), key, value, expires, match(last[key]))
-				if err != nil {
+				if err := change(keys[i%len(keys)]); err != nil {
 					b.Error(err)
 					return
-				}
-				if match(1) == 1 {
-					last[key] = revision
 				}
 			}
 		})
 	}
 	wg.Wait()
 	b.ReportMetric(float64(processor()-before)/float64(b.N), "cpu-ns/op")
-	b.ReportMetric(float64(b.N)/max(1, batches(s)), "changes/batch")
+	b.ReportMetric(float64(s.engine.db.Metrics().WAL.BytesIn-logged)/float64(b.N), "log-B/op")
+	b.ReportMetric(float64(b.N)/max(1, batches(s)-groups), "changes/batch")
+}
+
+// BenchmarkProlong is a refreshed publication of 700 octets whose body stays;
+// log-B/op are the octets that the log takes.
+func BenchmarkProlong(b *testing.B) {
+	for _, writers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("process/writers=%d", writers), func(b *testing.B) {
+			s := open(b, b.TempDir(), Options{})
+			defer s.Close()
+			value := publication()
+			expires := time.Now().Add(time.Hour)
+			for _, key := range keys {
+				if _, err := s.Put(context.Background(), key, value, expires, store.AnyRevision); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := s.engine.db.Flush(); err != nil {
+				b.Fatal(err)
+			}
+			write(b, s, writers, func(key string) error {
+				entry := store.Entry{Key: key, Value: value, Revision: 1 << 40}
+				_, err := s.Prolong(context.Background(), entry, expires, store.AnyRevision)
+				return err
+			})
+		})
+	}
 }
 
 // batches is how many groups were committed.

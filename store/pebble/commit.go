@@ -3,6 +3,7 @@ package pebble
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -22,7 +23,7 @@ const (
 // revisionBlock is how many revisions one fsync reserves.
 const revisionBlock = 1 << 20
 
-// operation is one Put, Delete or purge on its way. The caller waits for it, so
+// operation is one change on its way. The caller waits for it, so
 // it may point into what the caller gave.
 type operation struct {
 	kind    operationKind
@@ -30,6 +31,8 @@ type operation struct {
 	value   []byte
 	expires time.Time
 	match   uint64
+	known   uint64    // for prolong: the revision that the caller knows
+	at      time.Time // for prolong: when it was asked for
 
 	revision uint64 // the result
 	err      error
@@ -41,8 +44,10 @@ type operationKind uint8
 
 const (
 	put operationKind = iota
+	prolong
 	remove
 	purge // a removal that nobody hears of and that takes no revision
+	sweep // the same for a prolongation that holds no more
 )
 
 var operations = sync.Pool{New: func() any { return &operation{wake: make(chan bool, 1)} }}
@@ -50,6 +55,12 @@ var operations = sync.Pool{New: func() any { return &operation{wake: make(chan b
 // Put implements store.Soft.
 func (s *Store) Put(ctx context.Context, key string, value []byte, expires time.Time, match uint64) (uint64, error) {
 	return s.do(ctx, operation{kind: put, key: key, value: value, expires: expires, match: match})
+}
+
+// Prolong implements store.Soft.
+func (s *Store) Prolong(ctx context.Context, entry store.Entry, expires time.Time, match uint64) (uint64, error) {
+	return s.do(ctx, operation{kind: prolong, key: entry.Key, value: entry.Value, known: entry.Revision,
+		at: time.Now(), expires: expires, match: match})
 }
 
 // Delete implements store.Soft.
@@ -190,7 +201,8 @@ func (s *Store) write(e *engine, group []*operation) error {
 		if o.err = known.check(o); o.err != nil {
 			continue
 		}
-		if o.kind != purge {
+		s.doubt(o)
+		if o.kind < purge {
 			revision++
 			o.revision = revision
 		}
@@ -214,29 +226,61 @@ func (s *Store) write(e *engine, group []*operation) error {
 	return nil
 }
 
+// doubt makes of a prolongation a Put when its entry may be gone without the
+// caller's doing, and remembers what purging makes doubtful.
+func (s *Store) doubt(o *operation) {
+	switch {
+	case o.kind == purge:
+		s.doubtful = max(s.doubtful, o.match)
+	case o.kind == prolong && (o.known <= s.doubtful || o.match != store.AnyRevision && o.match != o.known):
+		o.kind = put
+	}
+}
+
 // add writes one operation into the batch, in place.
 func add(batch *cockroach.Batch, o *operation) error {
-	if o.kind != put {
-		d := batch.DeleteDeferred(1 + len(o.key))
-		d.Key[0] = kindEntry
-		copy(d.Key[1:], o.key)
+	switch o.kind {
+	case put:
+		d := set(batch, kindEntry, o.key, headerLen+len(o.value))
+		putHeader(d.Value, o.revision, o.expires)
+		copy(d.Value[headerLen:], o.value)
 		return d.Finish()
+	case prolong:
+		d := set(batch, kindProlonged, o.key, prolongedLen)
+		putProlongation(d.Value, o.revision, o.expires, o.at)
+		return d.Finish()
+	case sweep:
+		return del(batch, kindProlonged, o.key)
+	case purge:
+		return errors.Join(del(batch, kindEntry, o.key), del(batch, kindProlonged, o.key))
 	}
-	d := batch.SetDeferred(1+len(o.key), headerLen+len(o.value))
-	d.Key[0] = kindEntry
-	copy(d.Key[1:], o.key)
-	putHeader(d.Value, o.revision, o.expires)
-	copy(d.Value[headerLen:], o.value)
+	return del(batch, kindEntry, o.key)
+}
+
+func set(batch *cockroach.Batch, kind byte, key string, n int) *cockroach.DeferredBatchOp {
+	d := batch.SetDeferred(1+len(key), n)
+	d.Key[0] = kind
+	copy(d.Key[1:], key)
+	return d
+}
+
+func del(batch *cockroach.Batch, kind byte, key string) error {
+	d := batch.DeleteDeferred(1 + len(key))
+	d.Key[0] = kind
+	copy(d.Key[1:], key)
 	return d.Finish()
 }
 
 func (s *Store) publish(group []*operation) {
 	for _, o := range group {
 		switch {
-		case o.err != nil, o.kind == purge:
+		case o.err != nil, o.kind >= purge:
 		case o.kind == put:
 			s.feed.Publish(store.Change{Entry: store.Entry{
 				Key: o.key, Value: o.value, Revision: o.revision, Expires: o.expires.Round(0)}})
+		case o.kind == prolong:
+			s.feed.Publish(store.Change{Entry: store.Entry{
+				Key: o.key, Value: o.value, Revision: o.revision, Expires: o.expires.Round(0), Prolonged: o.at.Round(0)}})
 		case o.existed:
 			s.feed.Publish(store.Change{Deleted: true, Entry: store.Entry{Key: o.key, Revision: o.revision}})
 		}
@@ -266,7 +310,7 @@ func (k *overlay) check(o *operation) error {
 	revision, ok := k.changed[o.key]
 	if !ok {
 		var err error
-		if revision, err = k.e.revisionOf(o.key, o.kind == purge); err != nil {
+		if revision, err = k.e.revisionFor(o); err != nil {
 			return err
 		}
 	}
@@ -286,8 +330,8 @@ func (k *overlay) note(o *operation) {
 
 func (k *overlay) change(o *operation) {
 	switch {
-	case o.err != nil:
-	case o.kind == put:
+	case o.err != nil, o.kind == sweep:
+	case o.kind == put, o.kind == prolong:
 		k.changed[o.key] = o.revision
 	default:
 		k.changed[o.key] = 0

@@ -14,13 +14,14 @@ func TestCompareWithinGroup(t *testing.T) {
 	group := []*operation{
 		{kind: put, key: "k", match: store.AnyRevision},
 		{kind: put, key: "k", match: 0},
+		{kind: prolong, key: "k", known: 1, match: store.AnyRevision},
 		{kind: remove, key: "none", match: store.AnyRevision},
-		{kind: remove, key: "k", match: 2},
+		{kind: remove, key: "k", match: 1},
 	}
 	s.commitMu.Lock()
 	s.commit(group)
 	s.commitMu.Unlock()
-	for i, want := range []error{nil, store.ErrConflict, nil, store.ErrConflict} {
+	for i, want := range []error{nil, store.ErrConflict, nil, nil, store.ErrConflict} {
 		if got := group[i].err; !errors.Is(got, want) {
 			t.Errorf("operation %d: %v, want %v", i, got, want)
 		}

@@ -167,23 +167,45 @@ func (e *engine) reserve(revision uint64) error {
 	return e.apply(batch, Process)
 }
 
-// revisionOf reads an entry's revision, 0 when there is none. One that no
-// reader sees any more counts as none, unless old ones are asked for.
-func (e *engine) revisionOf(key string, old bool) (uint64, error) {
-	k := make([]byte, 0, 128)
-	value, closer, err := e.db.Get(append(append(k, kindEntry), key...))
-	if errors.Is(err, cockroach.ErrNotFound) {
+// revisionFor reads the revision that the operation's match is about, 0 when
+// there is none. An entry that no reader sees any more is none but to a purge.
+func (e *engine) revisionFor(o *operation) (uint64, error) {
+	var entry store.Entry
+	var p prolongation
+	err := e.get(kindEntry, o.key, func(b []byte) (err error) {
+		entry, err = readEntry(o.key, b)
+		return err
+	})
+	if err != nil || entry.Revision == 0 && o.kind != sweep {
+		return 0, err
+	}
+	err = e.get(kindProlonged, o.key, func(b []byte) (err error) {
+		p, err = readProlongation(b)
+		return err
+	})
+	switch p.join(&entry); {
+	case err != nil:
+		return 0, err
+	case o.kind == sweep:
+		return p.revision, nil
+	case o.kind != purge && entry.Purgeable(time.Now()):
 		return 0, nil
 	}
+	return entry.Revision, nil
+}
+
+// get calls read with what lies under a key, if something does.
+func (e *engine) get(kind byte, key string, read func(b []byte) error) error {
+	k := make([]byte, 0, 128)
+	value, closer, err := e.db.Get(append(append(k, kind), key...))
+	if errors.Is(err, cockroach.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer closer.Close()
-	entry, err := readEntry(key, value)
-	if err != nil || !old && entry.Purgeable(time.Now()) {
-		return 0, err
-	}
-	return entry.Revision, nil
+	return read(value)
 }
 
 // working gives the store's engine, opening the directory anew if the last one

@@ -6,24 +6,37 @@ import (
 	"math"
 	"time"
 
+	cockroach "github.com/cockroachdb/pebble/v2"
+
 	"vigie/store"
 )
 
 // Keys start with the kind of what they hold.
 const (
-	kindEntry  = 'e' // an entry, under its own key
-	kindSystem = 's' // the store's own
+	kindEntry     = 'e' // an entry, under its own key
+	kindProlonged = 'p' // a prolongation, under its entry's key
+	kindSystem    = 's' // the store's own
 )
 
 // reservedKey holds the last revision that may have been given out.
 var reservedKey = []byte{kindSystem, 'r'}
 
-// A value is a header and the entry's octets. The header is the form's number,
+// An entry's value is a header and the entry's octets. The header is the form's number,
 // the revision and the expiry in nanoseconds since 1970, 0 for never.
 const (
 	headerLen = 1 + 8 + 8
 	form      = 1
 )
+
+// A prolongation's value is a header, as an entry has, and when it was written.
+const prolongedLen = headerLen + 8
+
+// prolongation is what Prolong leaves beside an entry, so that a value of many
+// hundred octets is written and compacted once, not with each refresh.
+type prolongation struct {
+	revision    uint64
+	expires, at time.Time
+}
 
 func putHeader(b []byte, revision uint64, expires time.Time) {
 	b[0] = form
@@ -51,9 +64,37 @@ func readEntry(key string, b []byte) (store.Entry, error) {
 		return store.Entry{}, fmt.Errorf("pebble: entry %q is in a form that this version does not know; "+
 			"run the version of Vigie that wrote it, or remove the directory to start without soft state", key)
 	}
-	e := store.Entry{Key: key, Revision: binary.BigEndian.Uint64(b[1:]), Value: b[headerLen:]}
-	if ns := int64(binary.BigEndian.Uint64(b[9:])); ns != 0 {
-		e.Expires = time.Unix(0, ns)
+	return store.Entry{Key: key, Revision: revisionIn(b), Expires: timeIn(b[9:]), Value: b[headerLen:]}, nil
+}
+
+func putProlongation(b []byte, revision uint64, expires, now time.Time) {
+	putHeader(b, revision, expires)
+	binary.BigEndian.PutUint64(b[headerLen:], uint64(nanoseconds(now)))
+}
+
+func readProlongation(b []byte) (prolongation, error) {
+	if len(b) != prolongedLen || b[0] != form {
+		return prolongation{}, fmt.Errorf("%w: a prolongation of %d octets", cockroach.ErrCorruption, len(b))
 	}
-	return e, nil
+	return prolongation{revisionIn(b), timeIn(b[9:]), timeIn(b[headerLen:])}, nil
+}
+
+// join gives the entry under the same key what the prolongation says, if there
+// is one and nothing was put over it since.
+func (p prolongation) join(e *store.Entry) bool {
+	if e.Revision == 0 || p.revision < e.Revision {
+		return false
+	}
+	e.Revision, e.Expires, e.Prolonged = p.revision, p.expires, p.at
+	return true
+}
+
+func revisionIn(b []byte) uint64 { return binary.BigEndian.Uint64(b[1:]) }
+
+func timeIn(b []byte) time.Time {
+	ns := int64(binary.BigEndian.Uint64(b))
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }

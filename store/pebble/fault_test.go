@@ -207,9 +207,14 @@ func failAt(t *testing.T, disk *faulty, n int64, o Options) {
 		key, v := fmt.Sprint("k", i%90), fmt.Sprint(i, value)
 		var revision uint64
 		var err error
-		if i%10 == 9 {
+		switch i % 10 {
+		case 9:
 			revision, err = s.Delete(context.Background(), key, store.AnyRevision)
-		} else {
+		case 8: // what was written before, if it was
+			key = fmt.Sprint("k", (i-1)%90)
+			v = want[key]
+			revision, err = s.Prolong(context.Background(), store.Entry{Key: key, Value: []byte(v), Revision: last}, time.Time{}, store.AnyRevision)
+		default:
 			revision, err = s.Put(context.Background(), key, []byte(v), time.Time{}, store.AnyRevision)
 		}
 		switch {
@@ -324,6 +329,91 @@ func TestCompactions(t *testing.T) {
 	}
 	if compactions < 5 {
 		t.Errorf("%d compactions", compactions)
+	}
+}
+
+// TestProlongAfterLoss: a relaxed store may lose what it confirmed; the value
+// comes back with the next Prolong.
+func TestProlongAfterLoss(t *testing.T) {
+	ctx := context.Background()
+	disk := newFaulty()
+	dir := t.TempDir()
+	s := open(t, dir, Options{Durability: Relaxed, fs: disk, retry: time.Nanosecond})
+	e := store.Entry{Key: "k", Value: []byte("v")}
+	var err error
+	if e.Revision, err = s.Put(ctx, e.Key, e.Value, time.Time{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	disk.full()
+	s.cancelWriteBehind()
+	s.inFlight.Add(1)
+	s.writeNow()
+	gone(s)
+	disk.heal()
+	if got := contents(t, s); len(got) != 0 {
+		t.Fatalf("the disk failed, but %v is there", got)
+	}
+	if e.Revision, err = s.Prolong(ctx, e, time.Time{}, store.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = s.Prolong(ctx, e, time.Time{}, store.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	s = open(t, dir, Options{})
+	defer s.Close()
+	if got := contents(t, s)["k"]; got != "v" {
+		t.Errorf("prolonged after the loss: %q, want v", got)
+	}
+}
+
+// TestPurgeProlonged: what was prolonged lives by its new expiry, and a
+// prolongation that holds no more is not kept.
+func TestPurgeProlonged(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, t.TempDir(), Options{})
+	defer s.Close()
+	old, soon := time.Now().Add(-2*store.PurgeAfter), time.Now().Add(time.Hour)
+	prolonged := func(key string, before, after time.Time) store.Entry {
+		t.Helper()
+		e := store.Entry{Key: key, Value: []byte("v")}
+		var err error
+		if e.Revision, err = s.Put(ctx, key, e.Value, before, 0); err == nil {
+			e.Revision, err = s.Prolong(ctx, e, after, store.AnyRevision)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	lives, dies := prolonged("lives", old, soon), prolonged("dies", soon, old)
+	prolonged("removed", soon, soon)
+	if _, err := s.Delete(ctx, "removed", store.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	prolonged("replaced", soon, soon)
+	if _, err := s.Put(ctx, "replaced", []byte("w"), soon, store.AnyRevision); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.purge(ctx); n != 3 || err != nil {
+		t.Errorf("purged %d, %v; want the dead one and two prolongations", n, err)
+	}
+	if got := fmt.Sprint(contents(t, s)); got != "map[lives:v replaced:w]" {
+		t.Errorf("left: %s", got)
+	}
+	if n, err := s.purge(ctx); n != 0 || err != nil {
+		t.Errorf("purged again: %d, %v; want 0", n, err)
+	}
+	// An owner whose clock leapt believes in what was purged.
+	for _, e := range []store.Entry{lives, dies} {
+		if _, err := s.Prolong(ctx, e, soon, store.AnyRevision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(contents(t, s)); got != "map[dies:v lives:v replaced:w]" {
+		t.Errorf("prolonged what was purged: %s", got)
 	}
 }
 

@@ -35,10 +35,18 @@ func writeUntilKilled(dir string, d Durability) {
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
+			var e store.Entry
 			for i := 0; ; i++ {
-				key := fmt.Sprintf("writer%d/%d", w, i%500)
-				value := fmt.Appendf(nil, "%s %d %s", key, i, strings.Repeat("x", i%700))
-				revision, err := s.Put(context.Background(), key, value, time.Now().Add(time.Hour), store.AnyRevision)
+				key := fmt.Sprintf("writer%d/%d", w, i/2%500)
+				expires := time.Now().Add(time.Hour)
+				revision, err := uint64(0), error(nil)
+				if i%2 == 0 {
+					e.Key, e.Value = key, fmt.Appendf(nil, "%s %d %s", key, i, strings.Repeat("x", i%700))
+					revision, err = s.Put(context.Background(), key, e.Value, expires, store.AnyRevision)
+				} else {
+					revision, err = s.Prolong(context.Background(), e, expires, store.AnyRevision)
+				}
+				e.Revision = revision
 				if err != nil {
 					fmt.Println("error", err)
 					os.Exit(1)

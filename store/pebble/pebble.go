@@ -1,7 +1,7 @@
 // Package pebble keeps soft state in an embedded log-structured store
 // (github.com/cockroachdb/pebble), one directory of one process.
 //
-// Three things are ours around it:
+// Four things are ours around it:
 //
 // Group commit. Whoever comes while a commit is being written waits in a queue;
 // the first of them writes all of it as one batch and wakes the others
@@ -21,6 +21,11 @@
 // of a file, and the engine behind it is retired. Put and Delete answer errors;
 // a later call, at most one a second, opens the directory anew and goes on
 // (engine.go). So a full disk costs refusals and nothing else.
+//
+// Prolongations. A refresh changes nothing but expiry and revision, so it is
+// written as a small record beside the entry, and readers join the two
+// (cursor.go). Where the entry itself may be gone, purged under a clock that
+// leapt or lost by a relaxed store, the refresh writes it whole.
 //
 // Revisions are reserved in blocks. A block is fsynced before its first
 // revision is used, whatever the durability, and an opened store starts after
@@ -105,10 +110,11 @@ type Store struct {
 	feed    store.Feed
 
 	// commitMu is held by the one who commits, or takes a snapshot between
-	// two commits. It guards revision and reserved.
+	// two commits. It guards revision, reserved and doubtful.
 	commitMu sync.Mutex
 	revision uint64 // the last one given out
 	reserved uint64 // the last one that may be given out
+	doubtful uint64 // an entry up to this one may be gone without its owner's doing
 
 	mu       sync.Mutex
 	closed   bool
@@ -162,10 +168,14 @@ func (s *Store) open() error {
 		return err
 	}
 	reserved, err := e.reserved()
-	if err == nil && s.reserved == 0 {
+	switch {
+	case err != nil:
+	case s.reserved == 0:
 		// The first time: what was reserved before may have been used up.
 		s.revision = reserved
 		s.reserved = reserved
+	default:
+		s.doubtful = s.revision // a relaxed store loses what waited
 	}
 	if err == nil {
 		err = s.reserve(e, 1)

@@ -42,18 +42,17 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// purge removes the entries that no reader sees any more and says how many. It
-// holds no iterator while it pauses, which would keep old files alive.
+// purge removes the entries that no reader sees any more, and prolongations
+// that hold for none, and says how many. It holds no cursor while it pauses, which would keep old files alive.
 func (s *Store) purge(ctx context.Context) (int, error) {
 	total, from := 0, ""
 	for {
-		old, next, err := s.oldEntries(from)
+		removals, next, err := s.old(from)
 		if err != nil {
 			return total, err
 		}
-		for _, e := range old {
-			// Unless it was written again meanwhile.
-			_, err := s.do(ctx, operation{kind: purge, key: e.Key, match: e.Revision})
+		for _, o := range removals {
+			_, err := s.do(ctx, o)
 			switch {
 			case err == nil:
 				total++
@@ -71,36 +70,32 @@ func (s *Store) purge(ctx context.Context) (int, error) {
 	}
 }
 
-// oldEntries looks at one piece of the store and says where the next one
+// old looks at one piece of the store. It gives the removals to make, each
+// unless its key is written again meanwhile, and says where the next piece
 // starts, "" at the end.
-func (s *Store) oldEntries(from string) (old []store.Entry, next string, err error) {
+func (s *Store) old(from string) (removals []operation, next string, err error) {
 	e, err := s.reader()
 	if err != nil {
 		return nil, "", err
 	}
 	defer e.done()
-	it, err := e.entries("")
+	c, err := e.entries("", from)
 	if err != nil {
 		return nil, "", err
 	}
-	defer it.Close()
+	defer c.close()
 	now := time.Now()
 	seen := 0
-	for ok := it.SeekGE(append([]byte{kindEntry}, from...)); ok; ok = it.Next() {
+	for c.next() {
 		if seen++; seen > purgePiece {
-			return old, string(it.Key()[1:]), nil
+			return removals, c.entry.Key, nil
 		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return nil, "", err
+		if c.stale != 0 {
+			removals = append(removals, operation{kind: sweep, key: c.entry.Key, match: c.stale})
 		}
-		entry, err := readEntry(string(it.Key()[1:]), value)
-		if err != nil {
-			return nil, "", err
-		}
-		if entry.Purgeable(now) {
-			old = append(old, store.Entry{Key: entry.Key, Revision: entry.Revision})
+		if c.entry.Revision != 0 && c.entry.Purgeable(now) {
+			removals = append(removals, operation{kind: purge, key: c.entry.Key, match: c.entry.Revision})
 		}
 	}
-	return old, "", it.Error()
+	return removals, "", c.err
 }

@@ -28,6 +28,9 @@ func Soft(t *testing.T, open OpenSoft) {
 		{"ValueIsCopied", valueIsCopied},
 		{"CompareAndSet", compareAndSet},
 		{"CompareAndSetRace", compareAndSetRace},
+		{"Prolong", prolongs},
+		{"ProlongCompares", prolongCompares},
+		{"ProlongWhatIsGone", prolongWhatIsGone},
 		{"Delete", deletes},
 		{"Order", keyOrder},
 		{"ExpiredStays", expiredStays},
@@ -35,6 +38,7 @@ func Soft(t *testing.T, open OpenSoft) {
 		{"PUB-16/RevisionsNeverRepeat", revisionsNeverRepeat},
 		{"EntriesSurviveRestart", entriesSurvive},
 		{"Follow", follow},
+		{"FollowProlonged", followProlonged},
 		{"FollowEnds", followEnds},
 		{"FollowWhileWriting", followWhileWriting},
 		{"ManyWriters", manyWriters},
@@ -291,6 +295,7 @@ func revisionsNeverRepeat(t *testing.T, s *soft) {
 	for range 3 {
 		for i := range 50 {
 			rise(s.put(fmt.Sprint("k", i%7), "v", store.AnyRevision))
+			rise(s.prolong(fmt.Sprint("k", i%7), "v", last, store.AnyRevision))
 			rise(s.delete(fmt.Sprint("k", i%5), store.AnyRevision))
 			s.Put(background, "k", nil, soon, 1<<40) // a conflict
 		}
@@ -360,9 +365,10 @@ func contextEnds(t *testing.T, s *soft) {
 	cancel()
 	nothing := func(store.Entry) error { t.Error("called"); return nil }
 	_, put := s.Put(ctx, "k", nil, soon, 0)
+	_, prolong := s.Prolong(ctx, store.Entry{Key: "k"}, soon, 0)
 	_, del := s.Delete(ctx, "k", 0)
 	for name, err := range map[string]error{
-		"Put": put, "Delete": del, "Load": s.Load(ctx, "", nothing),
+		"Put": put, "Prolong": prolong, "Delete": del, "Load": s.Load(ctx, "", nothing),
 		"Follow": s.Follow(ctx, "", func(c store.Change) error { return nothing(c.Entry) }),
 	} {
 		if !errors.Is(err, context.Canceled) {
@@ -378,9 +384,10 @@ func closed(t *testing.T, s *soft) {
 		t.Fatalf("Close: %v", err)
 	}
 	_, put := s.Put(background, "k", nil, soon, store.AnyRevision)
+	_, prolong := s.Prolong(background, store.Entry{Key: "k"}, soon, store.AnyRevision)
 	_, del := s.Delete(background, "k", store.AnyRevision)
 	for name, err := range map[string]error{
-		"Put": put, "Delete": del,
+		"Put": put, "Prolong": prolong, "Delete": del,
 		"Load":   s.Load(background, "", func(store.Entry) error { return nil }),
 		"Follow": s.Follow(background, "", func(store.Change) error { return nil }),
 	} {
