@@ -20,6 +20,9 @@ func (o *oblivion) Put(context.Context, string, []byte, time.Time, uint64) (uint
 	o.revision++
 	return o.revision, nil
 }
+func (o *oblivion) Prolong(ctx context.Context, _ store.Entry, _ time.Time, _ uint64) (uint64, error) {
+	return o.Put(ctx, "", nil, time.Time{}, 0)
+}
 func (o *oblivion) Delete(ctx context.Context, key string, match uint64) (uint64, error) {
 	return o.Put(ctx, key, nil, time.Time{}, match)
 }

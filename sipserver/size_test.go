@@ -42,6 +42,9 @@ type oblivion struct{}
 func (oblivion) Put(context.Context, string, []byte, time.Time, uint64) (uint64, error) {
 	return 1, nil
 }
+func (oblivion) Prolong(context.Context, store.Entry, time.Time, uint64) (uint64, error) {
+	return 1, nil
+}
 func (oblivion) Delete(context.Context, string, uint64) (uint64, error)         { return 1, nil }
 func (oblivion) Load(context.Context, string, func(store.Entry) error) error    { return nil }
 func (oblivion) Follow(context.Context, string, func(store.Change) error) error { return nil }
