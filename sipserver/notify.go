@@ -1,6 +1,7 @@
 package sipserver
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -25,13 +26,16 @@ func (d *dialog) Notify(s event.Subscription, n event.Notification) {
 	d.mu.Lock()
 	d.subscription = s
 	if d.answering {
-		d.held = &n
+		d.hold(n)
 		d.mu.Unlock()
 		return
 	}
 	d.mu.Unlock()
 	d.transmit(n)
 }
+
+// hold keeps a copy, lest each notification be on the heap. With d.mu.
+func (d *dialog) hold(n event.Notification) { d.held = &n }
 
 // release lets the NOTIFY go that was held until the SUBSCRIBE was answered.
 func (d *dialog) release() {
@@ -48,7 +52,7 @@ func (d *dialog) release() {
 func (d *dialog) transmit(n event.Notification) {
 	d.mu.Lock()
 	if d.reserved > 0 && d.localCSeq >= d.reserved && n.State != event.Terminated {
-		d.held = &n
+		d.hold(n)
 		d.save()
 		d.mu.Unlock()
 		return
@@ -96,7 +100,7 @@ func (d *dialog) save() {
 // route sends on the dialog's flow. A dead or unknown flow, and a request too
 // large for UDP, need a connection first, which is made in the background.
 func (d *dialog) route(out transaction.Outgoing) {
-	size := len(out.Start) + d.server().layer.Overhead(out.Flow) + len(out.Rest) + len(out.Body)
+	size := d.server().layer.Size(&out)
 	switch {
 	case !out.Flow.Alive():
 		d.server().inBackground(func() { d.sendAnew(out, size) })
@@ -148,7 +152,7 @@ func (d *dialog) sendOverStream(out transaction.Outgoing) {
 	stream, err := d.connect(ctx, transport.TCP)
 	if err == nil {
 		over := out
-		over.Flow = stream
+		over.Flow, over.Head = stream, bytes.Clone(out.Head)
 		d.stream(true)
 		if err = d.server().layer.Send(over); err == nil {
 			return
@@ -176,7 +180,9 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 		request, routes = routing(request, routes)
 	}
 	c := d.common.Value()
-	b := make([]byte, 0, 384+len(c.contact)+len(d.parts.text))
+	b := make([]byte, 0, transaction.Overhead+288+len(c.contact)+len(d.parts.text))
+	b = append(append(append(b, "NOTIFY "...), request...), " SIP/2.0\r\n"...)
+	line := len(b)
 	b = append(b, "Max-Forwards: 70\r\n"...)
 	if routes != "" {
 		b = append(b, "Route: "...)
@@ -203,7 +209,7 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 	b = append(b, "\r\nEvent: "...)
 	b = append(b, c.event...)
 	b = appendState(b, n)
-	out := transaction.Outgoing{Flow: d.flow.full(), Method: "NOTIFY", Start: "NOTIFY " + request + " SIP/2.0\r\n", User: d}
+	out := transaction.Outgoing{Flow: d.flow.full(), Method: "NOTIFY", Line: line, User: d}
 	if n.Body != nil {
 		b = append(b, "\r\nContent-Type: "...)
 		b = append(b, n.Body.Type...)
@@ -211,7 +217,7 @@ func (d *dialog) print(n event.Notification) transaction.Outgoing {
 	}
 	b = append(b, "\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(out.Body)), 10)
-	out.Rest = append(b, "\r\n\r\n"...)
+	out.Head = append(b, "\r\n\r\n"...)
 	return out
 }
 

@@ -2,6 +2,7 @@ package transaction
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,16 +49,18 @@ const (
 	viaRport = ";rport;branch="
 )
 
-// printRequest prints start line, Via and the other rows.
-func printRequest(o *Outgoing, own transport.Endpoint, branch uint64) []byte {
-	b := make([]byte, 0, len(o.Start)+viaSize(own)+len(o.Rest))
-	b = append(b, o.Start...)
-	b = append(b, viaStart...)
+// insertVia puts our Via behind the request line.
+func insertVia(o *Outgoing, own transport.Endpoint, branch uint64) []byte {
+	n := viaSize(own)
+	head := slices.Grow(o.Head, n)[:len(o.Head)+n]
+	copy(head[o.Line+n:], o.Head[o.Line:])
+	b := append(head[:o.Line], viaStart...)
 	b = append(append(b, o.Flow.Protocol.String()...), ' ')
 	b = own.AppendHostPort(b)
 	b = append(b, viaRport...)
-	b = append(appendBranch(b, branch), "\r\n"...)
-	return append(b, o.Rest...)
+	b = appendBranch(b, branch)
+	_ = append(b, "\r\n"...)
+	return head
 }
 
 func viaSize(own transport.Endpoint) int {
@@ -69,6 +72,7 @@ func viaSize(own transport.Endpoint) int {
 		len(viaRport) + len(magicCookie) + branchDigits + len("\r\n")
 }
 
-// Overhead gives the bytes that the Via row adds to a request on a flow: with
-// Start, Rest and Body the size of what Send sends (RFC 3261 §18.1.1).
-func (l *Layer) Overhead(flow transport.Flow) int { return viaSize(flow.Endpoint()) }
+// Overhead is no less than what the Via row adds to a request on a flow whose host
+// is an address.
+const Overhead = len(viaStart) + len("UDP ") + len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535") +
+	len(viaRport) + len(magicCookie) + branchDigits + len("\r\n")

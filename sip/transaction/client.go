@@ -27,11 +27,17 @@ type ClientUser interface {
 type Outgoing struct {
 	Flow   transport.Flow
 	Method string // not INVITE; the CSeq method a response must carry
-	Start  string // request line with its CRLF
-	Rest   []byte // header rows after Via, Content-Length and the blank line included; not changed afterwards
-	Body   []byte // may be shared; not changed afterwards
-	User   ClientUser
+	// Head is the request line, its CRLF at Line, and the header rows, Content-Length
+	// and the blank line included. It is the layer's from now on: with room for
+	// Overhead bytes more, Via is put into it in place.
+	Head []byte
+	Line int    // length of the request line with its CRLF
+	Body []byte // may be shared; not changed afterwards
+	User ClientUser
 }
+
+// Size is that of the request on its flow (RFC 3261 §18.1.1).
+func (l *Layer) Size(o *Outgoing) int { return len(o.Head) + viaSize(o.Flow.Endpoint()) + len(o.Body) }
 
 // clientTransaction is one request waiting for its final response.
 type clientTransaction struct {
@@ -107,7 +113,7 @@ func (l *Layer) begin(s *clientShard, tx *clientTransaction, o *Outgoing) error 
 		return ErrClosed
 	}
 	tx.branch = s.freeBranch()
-	tx.head = printRequest(o, tx.own, tx.branch)
+	tx.head = insertVia(o, tx.own, tx.branch)
 	s.live[tx.branch] = tx
 	now := l.clock.now()
 	s.timeout.push(&tx.timeout, now+l.giveUpAfter)

@@ -44,9 +44,10 @@ func (o *outcome) want(t *testing.T, calls, status int, err error) {
 }
 
 func notify(flow transport.Flow, u ClientUser) Outgoing {
+	const line = "NOTIFY sip:bob@127.0.0.2:5070 SIP/2.0\r\n"
 	return Outgoing{
-		Flow: flow, Method: "NOTIFY", Start: "NOTIFY sip:bob@127.0.0.2:5070 SIP/2.0\r\n",
-		Rest: []byte("From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>;tag=b\r\nCall-ID: call-9\r\n" +
+		Flow: flow, Method: "NOTIFY", Line: len(line),
+		Head: []byte(line + "From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>;tag=b\r\nCall-ID: call-9\r\n" +
 			"CSeq: 7 NOTIFY\r\nContent-Length: 4\r\n\r\n"),
 		Body: []byte("body"), User: u,
 	}
@@ -88,11 +89,13 @@ func TestClientPrintsRequest(t *testing.T) {
 			t.Errorf("Via is %q", lines[1])
 		}
 		o := notify(udp, nil)
-		if got, want := len(o.Start)+l.Overhead(udp)+len(o.Rest)+len(o.Body), len(request.text); got != want {
-			t.Errorf("Overhead makes the request %d bytes, it has %d", got, want)
+		if got, want := l.Size(&o), len(request.text); got != want {
+			t.Errorf("Size says the request has %d bytes, it has %d", got, want)
 		}
-		if got, want := l.Overhead(tcp), len(via)+branchDigits+2; got != want {
-			t.Errorf("Overhead on TCP is %d, want %d", got, want)
+		roomy := notify(udp, nil)
+		roomy.Head = append(make([]byte, 0, len(o.Head)+Overhead), o.Head...)
+		if b := insertVia(&roomy, udp.Endpoint(), 1); &b[0] != &roomy.Head[0] || string(b) != string(insertVia(&o, udp.Endpoint(), 1)) {
+			t.Errorf("with room for Overhead the request is\n%s", b)
 		}
 	})
 }

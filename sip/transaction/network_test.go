@@ -55,10 +55,11 @@ func (o *outcomes) Done(status int, _ *sip.Message, _ error) {
 }
 
 func subscribe(flow transport.Flow, n int, u ClientUser) Outgoing {
+	const line = "SUBSCRIBE sip:alice@example.com SIP/2.0\r\n"
 	return Outgoing{
-		Flow: flow, Method: "SUBSCRIBE", Start: "SUBSCRIBE sip:alice@example.com SIP/2.0\r\n",
-		Rest: []byte(fmt.Sprintf("From: <sip:bob@example.com>;tag=a\r\nTo: <sip:alice@example.com>\r\nCall-ID: call-%d\r\n"+
-			"CSeq: 1 SUBSCRIBE\r\nContent-Length: 0\r\n\r\n", n)),
+		Flow: flow, Method: "SUBSCRIBE", Line: len(line),
+		Head: fmt.Appendf(nil, line+"From: <sip:bob@example.com>;tag=a\r\nTo: <sip:alice@example.com>\r\nCall-ID: call-%d\r\n"+
+			"CSeq: 1 SUBSCRIBE\r\nContent-Length: 0\r\n\r\n", n),
 		User: u,
 	}
 }
