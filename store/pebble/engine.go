@@ -5,12 +5,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	cockroach "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/wal"
 
 	"vigie/store"
 )
@@ -37,6 +39,10 @@ const (
 	logSyncStride = 1 << 20
 )
 
+// logDir is where the logs lie within the store's directory: a directory of
+// their own, so that the guard can tell its syncs from those of tables.
+const logDir = "log"
+
 // openEngine opens the directory on a guard of its own.
 func openEngine(dir string, o Options) (e *engine, err error) {
 	// Pebble panics on some kinds of damage.
@@ -47,9 +53,12 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 	}()
 	e = &engine{guard: newGuard(o.fs, o.Durability), stop: make(chan struct{}), gone: make(chan struct{})}
 	options := &cockroach.Options{
-		FS:           e.guard,
-		MemTableSize: o.memTable,
-		CacheSize:    cacheSize,
+		FS:     e.guard,
+		WALDir: filepath.Join(dir, logDir),
+		// Where logs were before they had a directory of their own.
+		WALRecoveryDirs: []wal.Dir{{FS: e.guard, Dirname: dir}},
+		MemTableSize:    o.memTable,
+		CacheSize:       cacheSize,
 		// Later formats write into the log how far it has been synced, which
 		// is not true of ours unless durability is fsync.
 		FormatMajorVersion: cockroach.FormatColumnarBlocks,
@@ -72,6 +81,9 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 	}
 	options.ApplyCompressionSettings(func() cockroach.DBCompressionSettings { return cockroach.DBCompressionFastest })
 	e.db, err = cockroach.Open(dir, options)
+	if cockroach.IsCorruptionError(err) && mend(filepath.Join(dir, logDir), e.guard, o.Logger) {
+		e.db, err = cockroach.Open(dir, options)
+	}
 	if err != nil {
 		return nil, explain(dir, errors.Join(err, e.guard.failure()))
 	}
@@ -103,7 +115,9 @@ const failurePause = 100 * time.Millisecond
 
 // close ends the engine and reports what went wrong.
 func (e *engine) close() error {
-	return errors.Join(e.db.Close(), e.guard.failure())
+	err := e.db.Close()
+	e.guard.behind.Wait()
+	return errors.Join(err, e.guard.failure())
 }
 
 // apply commits the batch as safely as d says. An error means that nothing of

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,9 +16,16 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// guard is the file system that one engine works on. It does two things:
+// guard is the file system that one engine works on. It does four things:
 //
 //   - A log's Sync does what the durability asks for.
+//   - Where that is less than fsync, nobody waits for the sync of a log that
+//     is full, nor of the directory that its successor was made in: commits
+//     would stand still for as long as the disk is busy. It is done behind
+//     their back, for one full log at a time.
+//   - Who writes a table lets others go first after each block: on one core a
+//     commit, which changes goroutines twice, would wait for its whole time
+//     slice, ten milliseconds, each time.
 //   - The first change of a file that fails is the last one: from then on every
 //     change seems to succeed and none is made. Pebble never learns of it. It
 //     could not bear it in its log and manifest, where it ends the process,
@@ -36,6 +45,8 @@ type guard struct {
 	tripped chan struct{} // closed at the first failure
 
 	log atomic.Pointer[error] // the log stopped taking records
+
+	behind sync.WaitGroup // syncs that nobody waits for; commits and closing alone add to it
 }
 
 func newGuard(under vfs.FS, d Durability) *guard {
@@ -74,6 +85,15 @@ func (g *guard) logFailure() error {
 	return nil
 }
 
+// syncBehind runs the sync of a full log, or of the logs' directory.
+func (g *guard) syncBehind(run func()) {
+	if g.durability == Fsync {
+		run()
+		return
+	}
+	g.behind.Go(run)
+}
+
 func isLog(name string) bool { return strings.HasSuffix(name, ".log") }
 
 // Create implements vfs.FS.
@@ -93,7 +113,25 @@ func (g *guard) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.Ope
 
 // OpenDir implements vfs.FS.
 func (g *guard) OpenDir(name string) (vfs.File, error) {
-	return g.open(name, func() (vfs.File, error) { return g.FS.OpenDir(name) })
+	f, err := g.open(name, func() (vfs.File, error) { return g.FS.OpenDir(name) })
+	if filepath.Base(name) == logDir {
+		f = logsDirectory{f.(*file)}
+	}
+	return f, err
+}
+
+// logsDirectory is synced behind the committers' back.
+type logsDirectory struct{ *file }
+
+func (d logsDirectory) Sync() error {
+	d.guard.syncBehind(func() { d.file.Sync() })
+	return nil
+}
+
+// Close waits for the last sync.
+func (d logsDirectory) Close() error {
+	d.guard.behind.Wait()
+	return d.file.Close()
 }
 
 func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
@@ -208,6 +246,9 @@ func (f *file) Write(p []byte) (int, error) {
 		}
 		return err
 	})
+	if !f.log {
+		runtime.Gosched()
+	}
 	return len(p), nil
 }
 
@@ -225,7 +266,11 @@ func (f *file) SyncData() error { return f.sync(vfs.File.SyncData) }
 
 func (f *file) sync(sync func(vfs.File) error) error {
 	f.do(func() error {
-		if !f.log || f.guard.durability == Fsync || f.guard.force.Load() {
+		forced := f.log && f.guard.force.Load()
+		if forced {
+			f.guard.behind.Wait() // what came before is safe first
+		}
+		if !f.log || forced || f.guard.durability == Fsync {
 			if err := sync(f.File); err != nil {
 				return err
 			}
@@ -247,16 +292,25 @@ func (f *file) SyncTo(n int64) (full bool, err error) {
 	return full, nil
 }
 
-// Close syncs a log whatever the durability: after a power cut only the last
-// one may have a ragged end, or pebble takes the store for corrupt.
+// Close syncs a log whatever the durability: after a power cut no more than the
+// last two may have a ragged end (mend.go).
 func (f *file) Close() error {
-	if f.log {
-		f.do(func() error { return f.File.SyncData() })
+	if !f.log {
+		f.end()
+		return nil
 	}
+	f.guard.behind.Wait()
+	f.guard.syncBehind(func() {
+		f.do(func() error { return f.File.SyncData() })
+		f.end()
+	})
+	return nil
+}
+
+func (f *file) end() {
 	if f.File != nil {
 		f.guard.trip(f.File.Close())
 	}
-	return nil
 }
 
 func (f *file) Preallocate(offset, length int64) error {

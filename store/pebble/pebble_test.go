@@ -1,10 +1,13 @@
 package pebble
 
 import (
+	"context"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"vigie/store"
 	"vigie/store/storetest"
@@ -39,5 +42,31 @@ func TestConformance(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Logs lay beside the tables once.
+func TestLogsOfOldLayout(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	if _, err := s.Put(context.Background(), "k", []byte("v"), time.Time{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	logs, err := filepath.Glob(filepath.Join(dir, logDir, "*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("logs: %v, %v", logs, err)
+	}
+	for _, l := range logs {
+		if err := os.Rename(l, filepath.Join(dir, filepath.Base(l))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		s = open(t, dir, Options{})
+		if got := contents(t, s)["k"]; got != "v" {
+			t.Errorf("found %q, want v", got)
+		}
+		s.Close()
 	}
 }
