@@ -8,7 +8,7 @@ FUZZTIME ?= 1m
 # everything else.
 TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
 
-.PHONY: all build run test packages corpus lint bench fuzz generate clean
+.PHONY: all build run test packages corpus lint bench plots fuzz generate clean
 
 all: build
 
@@ -39,9 +39,16 @@ lint:
 	$(GO) vet -tags corpus ./...
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags corpus ./...
+	$(GO) -C scripts/figures vet ./...
+	@cd scripts/figures && $$($(GO) -C ../.. tool -n staticcheck) ./...
 
+# Benchmarks as one table; scripts/bench says what can be chosen.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@GO=$(GO) scripts/bench
+
+# The pictures of docs/performance.md, from the figures committed beside them.
+plots:
+	$(GO) -C scripts/figures run . plots ../../docs/performance
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)
