@@ -112,7 +112,11 @@ func (s *server) run() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	p := spawn(s.t, "vigie", exec.Command(path, "serve", "--config", s.config, "--data", s.data))
+	args := []string{path, "serve", "--config", s.config, "--data", s.data}
+	if cpu := os.Getenv("VIGIE_SERVER_CPU"); cpu != "" {
+		args = append([]string{"taskset", "-c", cpu}, args...) // it becomes the server: the process is the same
+	}
+	p := spawn(s.t, "vigie", exec.Command(args[0], args[1:]...))
 	s.process = p
 	s.t.Cleanup(func() { s.inspect(p) })
 	deadline := time.After(patience)
