@@ -283,7 +283,7 @@ func (c *load) awaitNotifies(n int) {
 // publish is a PUBLISH of a user, its first where there is no tag.
 func (c *load) publish(user int, tag, body string) []byte {
 	c.publishes++
-	head := c.head("PUBLISH", user, user, "", 1, 3600) + "Call-ID: p" + strconv.Itoa(c.publishes) + "\r\n"
+	head := c.head("PUBLISH", user, user, "", 1, 3600) + "Call-ID: p" + strconv.Itoa(c.publishes) + "-" + c.name() + "\r\n"
 	if tag != "" {
 		head += "SIP-If-Match: " + tag + "\r\n"
 	}

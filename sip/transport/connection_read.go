@@ -38,6 +38,7 @@ func (c *connection) read() {
 	for r.wait() {
 		n, err := c.stream.Read(r.held[len(r.held):cap(r.held)])
 		if n > 0 {
+			c.counters.Reads.Add(1)
 			c.counters.BytesIn.Add(uint64(n))
 			if len(r.held) == 0 {
 				r.since = time.Now()

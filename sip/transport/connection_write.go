@@ -81,6 +81,7 @@ func (c *connection) write() {
 
 		_ = c.stream.SetWriteDeadline(time.Now().Add(c.t.limits.WriteTimeout))
 		n, err := w.write(c, batch)
+		c.counters.Writes.Add(1)
 		c.counters.BytesOut.Add(uint64(n))
 		if err != nil {
 			c.fail(err, len(batch))

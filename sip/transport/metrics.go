@@ -19,6 +19,7 @@ type Metrics struct {
 type Counters struct {
 	MessagesIn, MessagesOut atomic.Uint64
 	BytesIn, BytesOut       atomic.Uint64
+	Reads, Writes           atomic.Uint64 // calls of the network, each for one message or more
 	ParseErrors             atomic.Uint64 // messages not understood
 	StrayResponses          atomic.Uint64 // responses that are not for us (MSG-28)
 	QueueFull               atomic.Uint64 // messages not sent because too much waited
@@ -43,6 +44,8 @@ var metricDescs = []metricDesc{
 	describe("messages_sent_total", "SIP messages handed to the network.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.MessagesOut.Load()) }),
 	describe("received_bytes_total", "Bytes received.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.BytesIn.Load()) }),
 	describe("sent_bytes_total", "Bytes handed to the network.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.BytesOut.Load()) }),
+	describe("reads_total", "Reads from the network, each of one message or more.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.Reads.Load()) }),
+	describe("writes_total", "Writes to the network, each of one message or more.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.Writes.Load()) }),
 	describe("parse_errors_total", "Messages received that were not understood.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.ParseErrors.Load()) }),
 	describe("stray_responses_total", "Responses received that were not for this server.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.StrayResponses.Load()) }),
 	describe("queue_full_total", "Messages not sent because too much waited for the peer.", prometheus.CounterValue, func(c *Counters) float64 { return float64(c.QueueFull.Load()) }),

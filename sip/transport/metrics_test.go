@@ -42,6 +42,8 @@ func TestMetricsAreCollected(t *testing.T) {
 			"vigie_transport_received_bytes_total udp":    float64(len(text)),
 			"vigie_transport_messages_sent_total udp":     1,
 			"vigie_transport_sent_bytes_total udp":        float64(len(back)),
+			"vigie_transport_reads_total udp":             1,
+			"vigie_transport_writes_total udp":            1,
 			"vigie_transport_connections tcp":             1,
 			"vigie_transport_dials_total":                 0,
 		} {

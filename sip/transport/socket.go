@@ -106,6 +106,7 @@ func (s *socket) write() {
 func (s *socket) flush(batch []Datagram) {
 	for len(batch) > 0 {
 		n, err := s.conn.WriteBatch(batch[:min(len(batch), writeBatch)])
+		s.counters.Writes.Add(1)
 		s.countSent(batch[:n])
 		batch = batch[n:]
 		if err == nil || len(batch) == 0 {
@@ -139,6 +140,7 @@ func (s *socket) read() {
 	}
 	for {
 		n, err := s.conn.ReadBatch(batch)
+		s.counters.Reads.Add(1)
 		for i := range batch[:n] {
 			s.receive(&batch[i])
 		}
