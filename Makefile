@@ -2,13 +2,15 @@
 
 GO ?= go
 FUZZTIME ?= 1m
+SOAK ?= 20m
+RATE ?= 200
 
 # Tests that read the corpus (RFC documents, torture messages, schemas) carry
 # the build tag "corpus" and fail without it; a clone without the corpus runs
 # everything else.
 TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
 
-.PHONY: all build run test packages corpus lint bench plots fuzz generate clean
+.PHONY: all build run test packages corpus lint bench plots soak fuzz generate clean
 
 all: build
 
@@ -36,9 +38,9 @@ endif
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt these:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags corpus ./...
+	$(GO) vet -tags corpus,soak ./...
 	$(GO) tool staticcheck ./...
-	$(GO) tool staticcheck -tags corpus ./...
+	$(GO) tool staticcheck -tags corpus,soak ./...
 	$(GO) -C scripts/figures vet ./...
 	@cd scripts/figures && $$($(GO) -C ../.. tool -n staticcheck) ./...
 
@@ -49,6 +51,10 @@ bench:
 # The pictures of docs/performance.md, from the figures committed beside them.
 plots:
 	$(GO) -C scripts/figures run . plots ../../docs/performance
+
+# A busy enterprise for SOAK, with RATE changes of state a second.
+soak:
+	VIGIE_SOAK=$(SOAK) VIGIE_SOAK_RATE=$(RATE) $(GO) test -tags soak -run TestSoak -timeout 48h -v ./interop
 
 fuzz:
 	@scripts/fuzz $(FUZZTIME)

@@ -12,7 +12,7 @@ import (
 // transactions are forgotten; the share of a core that the idle server takes; and
 // how long a killed one takes to serve again. It measures once, whatever b.N.
 func BenchmarkAtRest(b *testing.B) {
-	for _, n := range sizes()[1:] {
+	for _, n := range sizes()[2:] {
 		b.Run(fmt.Sprintf("subscriptions=%d", n), func(b *testing.B) {
 			c := newLoad(b, setup{})
 			p := c.crowd(n / 10)

@@ -19,9 +19,9 @@ import (
 // sizes are how much there is beside what is measured.
 func sizes() []int {
 	if os.Getenv("VIGIE_LONG") != "" {
-		return []int{1000, 100_000, 1_000_000}
+		return []int{1000, 10_000, 100_000, 1_000_000}
 	}
-	return []int{1000, 100_000}
+	return []int{1000, 10_000, 100_000}
 }
 
 // round is how many requests are sent between two looks at the time.
