@@ -9,9 +9,10 @@ import (
 	"os"
 )
 
-const usage = `figures table FILE          output of go test -bench, as a table
-figures plots DIR           plots DIR/*.csv as SVG, beside them
-figures compare FILE...     results of the load generator (JSON lines), as Markdown
+const usage = `figures table FILE               output of go test -bench, as a table
+figures collect FILE DIR NOTE    from such output DIR/*.csv, the data of the plots
+figures plots DIR                DIR/*.csv as SVG, beside them
+figures compare FILE...          results of the load generator (JSON lines), as Markdown
 `
 
 func main() {
@@ -22,16 +23,15 @@ func main() {
 }
 
 func run(args []string) error {
-	if len(args) < 2 {
-		return fmt.Errorf("what is wanted?\n%s", usage)
-	}
-	switch args[0] {
-	case "table":
+	switch {
+	case len(args) == 2 && args[0] == "table":
 		return table(os.Stdout, args[1])
-	case "plots":
+	case len(args) == 4 && args[0] == "collect":
+		return collect(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "plots":
 		return plots(args[1])
-	case "compare":
+	case len(args) > 1 && args[0] == "compare":
 		return compare(os.Stdout, args[1:])
 	}
-	return fmt.Errorf("%s is not known\n%s", args[0], usage)
+	return fmt.Errorf("what is wanted?\n%s", usage)
 }

@@ -154,25 +154,28 @@ func sans(style *draw.TextStyle, size vg.Length) {
 	style.Font.Variant, style.Font.Size = "Sans", size
 }
 
-// powersOfTen marks 1, 10, 100 … with their names, and 2, 3 … between without.
+// powersOfTen marks 1, 10, 100 … with labels, and 2, 3 … between without.
 func powersOfTen(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	for power := 1.0; power <= high*1.001; power *= 10 {
 		for digit := range 9 {
-			if at := power * float64(digit+1); at >= low*0.999 && at <= high*1.001 {
-				ticks = append(ticks, plot.Tick{Value: at, Label: name(at, digit == 0)})
+			at, label := power*float64(digit+1), ""
+			if digit == 0 {
+				label = grouped(strconv.FormatFloat(at, 'f', 0, 64))
+			}
+			if at >= low*0.999 && at <= high*1.001 {
+				ticks = append(ticks, plot.Tick{Value: at, Label: label})
 			}
 		}
 	}
 	return ticks
 }
 
-// name prints a size as people do: 100,000.
-func name(f float64, labelled bool) string {
-	if !labelled {
-		return ""
+// grouped prints a whole number as people do: 100,000. Other text stays as it is.
+func grouped(text string) string {
+	if _, err := strconv.Atoi(text); err != nil {
+		return text
 	}
-	text := strconv.FormatFloat(f, 'f', 0, 64)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
