@@ -6,6 +6,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -113,6 +114,7 @@ func (c *chart) draw(file string) error {
 		axis.Label.Padding = 5
 	}
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.TickerFunc(powersOfTen)
+	p.Y.Tick.Marker = plot.TickerFunc(steps)
 	sans(&p.Legend.TextStyle, 11)
 	p.Legend.Padding, p.Legend.ThumbnailWidth = 3, 24
 	p.Add(plotter.NewGrid())
@@ -167,6 +169,22 @@ func powersOfTen(low, high float64) []plot.Tick {
 				ticks = append(ticks, plot.Tick{Value: at, Label: label})
 			}
 		}
+	}
+	return ticks
+}
+
+// steps marks from zero on, four to ten times in all, in steps of 1, 2 or 5 and noughts.
+func steps(_, high float64) []plot.Tick {
+	power, step := math.Pow(10, math.Floor(math.Log10(high))), 0.0
+	for _, part := range []float64{1, 0.5, 0.2} {
+		if step = power * part; high/step >= 4 {
+			break
+		}
+	}
+	var ticks []plot.Tick
+	for i := 0; float64(i)*step <= high; i++ {
+		at := float64(i) * step
+		ticks = append(ticks, plot.Tick{Value: at, Label: strconv.FormatFloat(at, 'g', 4, 64)})
 	}
 	return ticks
 }

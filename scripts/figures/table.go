@@ -77,9 +77,12 @@ func (b *benchmark) add(v benchfmt.Value) {
 }
 
 func (b *benchmark) cells() []string {
-	var cells, other []string
-	for _, unit := range usual {
-		cells = append(cells, b.median(unit))
+	var other []string
+	cells := make([]string, len(usual))
+	if b.median(usual[0]) != "" { // without time per operation, allocations are not per operation either
+		for i, unit := range usual {
+			cells[i] = b.median(unit)
+		}
 	}
 	for _, unit := range b.units {
 		if !slices.Contains(usual, unit) {
