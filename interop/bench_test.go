@@ -14,7 +14,8 @@ import (
 // also the client's.
 //
 // VIGIE_SERVER_CPU=0 has the server run on that core alone; start the client
-// elsewhere (taskset -c 1 go test …). VIGIE_LONG=1 adds sizes of a million.
+// elsewhere (taskset -c 1 go test …). VIGIE_LONG=1 adds sizes of a million;
+// VIGIE_PROFILE=DIR keeps a CPU profile of the server for each of them.
 
 // sizes are how much there is beside what is measured.
 func sizes() []int {
@@ -107,14 +108,14 @@ func BenchmarkNotify(b *testing.B) {
 }
 
 func (c *load) benchmarkNotify(b *testing.B, p *crowd, watchers int, own cost) {
-	before, done, body := c.server.cost(), 0, changing()
-	for b.Loop() {
+	body := changing()
+	used, rounds := c.server.costOf(b, func() {
 		c.notified = 0
 		c.publishEach(p, 0, len(p.tags), body)
 		c.awaitNotifies(watchers * len(p.tags))
-		done += len(p.tags)
-	}
-	c.server.cost().less(before).less(own.times(float64(done))).report(b, done*watchers)
+	})
+	changes := rounds * len(p.tags)
+	used.less(own.times(float64(changes))).report(b, changes*watchers)
 	c.admit(b)
 }
 

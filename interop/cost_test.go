@@ -1,12 +1,12 @@
 package interop
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,13 +46,40 @@ func (k cost) report(b *testing.B, operations int) {
 
 // rounds repeats a round of operations and reports the cost of one.
 func (c *load) rounds(b *testing.B, operations int, round func()) {
-	before, done := c.server.cost(), 0
+	used, rounds := c.server.costOf(b, round)
+	used.report(b, rounds*operations)
+	c.admit(b)
+}
+
+// costOf repeats a round as long as the benchmark lasts.
+func (s *server) costOf(b *testing.B, round func()) (used cost, rounds int) {
+	profiled := s.profile(b)
+	before := s.cost()
 	for b.Loop() {
 		round()
-		done += operations
+		rounds++
 	}
-	c.server.cost().less(before).report(b, done)
-	c.admit(b)
+	used = s.cost().less(before)
+	profiled()
+	return used, rounds
+}
+
+// profile takes a CPU profile of the server while a benchmark runs, if
+// VIGIE_PROFILE names a folder for it. It lasts five seconds; -benchtime should
+// be more. The function it gives waits for its end.
+func (s *server) profile(b *testing.B) (wait func()) {
+	dir := os.Getenv("VIGIE_PROFILE")
+	if dir == "" {
+		return func() {}
+	}
+	file := filepath.Join(dir, strings.ReplaceAll(b.Name(), "/", "_")+".prof")
+	done := make(chan error)
+	go func() { done <- os.WriteFile(file, []byte(s.get("/debug/pprof/profile?seconds=5")), 0o644) }()
+	return func() {
+		if err := <-done; err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // admit says when the figures are not of what they seem to be.
@@ -99,5 +126,5 @@ func (s *server) get(path string) string {
 	if err != nil || response.StatusCode != 200 {
 		s.t.Fatalf("GET %s: %s, %v", path, response.Status, err)
 	}
-	return string(bytes.TrimSpace(body))
+	return string(body)
 }
