@@ -10,7 +10,7 @@ RATE ?= 200
 # everything else.
 TAGS := $(if $(VIGIE_CORPUS),-tags corpus)
 
-.PHONY: all build run test packages corpus lint bench plots soak fuzz generate clean
+.PHONY: all build run test packages corpus lint bench figures plots soak fuzz generate clean
 
 all: build
 
@@ -22,6 +22,7 @@ run: build
 
 test: packages corpus
 	$(GO) test -race -shuffle=on -timeout 20m $(TAGS) ./...
+	$(GO) -C scripts/figures test -shuffle=on ./...
 
 # What the race detector and the peers of the tests need, installed when missing.
 packages:
@@ -47,6 +48,13 @@ lint:
 # Benchmarks as one table; scripts/bench says what can be chosen.
 bench:
 	@GO=$(GO) scripts/bench
+
+# The data of the plots, and the plots, from what make bench measured last; NOTE
+# says on which machine and what else it did.
+figures:
+	@[ -n "$(NOTE)" ] || { echo 'make figures NOTE="machine and circumstances"'; exit 1; }
+	$(GO) -C scripts/figures run . collect $(CURDIR)/bin/bench.txt ../../docs/performance "$(NOTE)"
+	@$(MAKE) plots
 
 # The pictures of docs/performance.md, from the figures committed beside them.
 plots:
