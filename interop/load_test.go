@@ -234,13 +234,8 @@ type crowd struct {
 func (c *load) crowd(n int) *crowd {
 	p := &crowd{c.presentities, make([]string, n)}
 	c.presentities += n
-	c.change(p, "")
+	c.publishEach(p, 0, n, func(user int) string { return pidf("u"+strconv.Itoa(user), "open", "", "") })
 	return p
-}
-
-// change publishes a document with a note for the whole crowd.
-func (c *load) change(p *crowd, note string) {
-	c.publishEach(p, 0, len(p.tags), func(user int) string { return pidf("u"+strconv.Itoa(user), "open", note, "") })
 }
 
 // publishEach publishes for n of the crowd from one on, in turn.

@@ -39,16 +39,21 @@ func collect(file, dir, note string) error {
 	if err != nil {
 		return err
 	}
+	found := false
 	for _, g := range growths() {
 		rows := g.rows(benchmarks)
 		if rows == "" {
 			continue
 		}
+		found = true
 		text := fmt.Sprintf("# title: %s\n# x: %s\n# y: CPU time of the server, µs\n# method: %s\n# machine: %s\nseries,x,y\n%s",
 			g.title, g.x, g.method, note, rows)
 		if err := os.WriteFile(filepath.Join(dir, g.file+".csv"), []byte(text), 0o644); err != nil {
 			return err
 		}
+	}
+	if !found {
+		return fmt.Errorf("%s has no benchmark of these plots", file)
 	}
 	return nil
 }
