@@ -72,7 +72,7 @@ func writeSome(t *testing.T, s *Store, rng *rand.Rand, last uint64) uint64 {
 }
 
 // stuck is a disk on which syncing a log takes, once it is busy, until the gate
-// opens.
+// opens, and making a table too: a flushed log is not missed.
 type stuck struct {
 	vfs.FS
 	busy atomic.Bool
@@ -80,6 +80,9 @@ type stuck struct {
 }
 
 func (s *stuck) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if s.busy.Load() && strings.HasSuffix(name, ".sst") {
+		<-s.gate
+	}
 	f, err := s.FS.Create(name, c)
 	if err == nil && isLog(name) {
 		f = &stuckFile{f, s}
