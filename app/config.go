@@ -40,6 +40,7 @@ type SIP struct {
 	MaxMessage          int
 	MaxHeaders          int
 	MaxRequests         int
+	ReceiveBuffer       int // bytes, of one UDP listener
 	Connections         int
 	ConnectionsPerSrc   int
 	IdleTimeout         time.Duration
@@ -129,6 +130,7 @@ func Default() *Config {
 			MaxMessage:          64 << 10,
 			MaxHeaders:          256,
 			MaxRequests:         20_000,
+			ReceiveBuffer:       32 << 20,
 			Connections:         20_000,
 			ConnectionsPerSrc:   2000,
 			IdleTimeout:         75 * time.Minute,

@@ -67,6 +67,9 @@ func (s *SIP) settings() []setting {
 		{"sip.max-headers", number{&s.MaxHeaders, 16, 4096}, "Most header rows in a message."},
 		{"sip.max-requests-in-progress", number{&s.MaxRequests, 1, math.MaxInt32},
 			"Requests being worked on at once; beyond, 503 with Retry-After."},
+		{"sip.receive-buffer", size{&s.ReceiveBuffer, 64 << 10, 1 << 30},
+			"What the kernel holds for one UDP listener while the server is busy. Without CAP_NET_ADMIN it grants no\n" +
+				"more than net.core.rmem_max."},
 		{"sip.connections", number{&s.Connections, 1, math.MaxInt32}, "Open stream connections."},
 		{"sip.connections-per-source", number{&s.ConnectionsPerSrc, 1, math.MaxInt32}, "Of these, from one address."},
 		{"sip.idle-timeout", duration{&s.IdleTimeout}, "A connection on which nothing moves is closed after this time."},

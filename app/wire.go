@@ -117,7 +117,7 @@ func (s *Server) bindSIP(context.Context) error {
 	o := transport.Options{
 		Network: s.options.Network, Logger: s.log, Resolver: s.resolver(),
 		Limits: transport.Limits{
-			MaxMessage: c.MaxMessage, MaxHeaders: c.MaxHeaders,
+			MaxMessage: c.MaxMessage, MaxHeaders: c.MaxHeaders, ReceiveBuffer: c.ReceiveBuffer,
 			MaxConnections: c.Connections, MaxConnectionsPerSource: c.ConnectionsPerSrc,
 			IdleTimeout: c.IdleTimeout, ReadTimeout: c.ReadTimeout, WriteQueue: c.WriteQueue,
 		},

@@ -59,7 +59,7 @@ func (l *listener) bindPackets() error {
 		l.listen.Addr = c.LocalAddr() // the next socket shares the port this one got
 		l.sockets = append(l.sockets, newSocket(l, c))
 		if got := c.ReceiveBuffer(); got > 0 && got < limits.ReceiveBuffer {
-			l.t.log.Warn("receive buffer smaller than wanted: bursts of datagrams may be lost; raise net.core.rmem_max",
+			l.t.log.Warn("receive buffer smaller than wanted: bursts of datagrams may be lost; raise net.core.rmem_max, or lower receive-buffer in [sip]",
 				"listen", l.listen.String(), "wanted", limits.ReceiveBuffer, "got", got)
 		}
 	}

@@ -48,7 +48,7 @@ type Limits struct {
 	DialTimeout             time.Duration // TLS handshake included, 8 s
 	WriteQueue              int           // bytes waiting for one stream, 1 MiB
 	DatagramQueue           int           // datagrams waiting for one socket, of 2 KiB on average, 65536
-	ReceiveBuffer           int           // bytes of a UDP socket's receive buffer, 4 MiB
+	ReceiveBuffer           int           // bytes of a UDP socket's receive buffer, 32 MiB: 12,000 requests at once
 	Sockets                 int           // UDP sockets per listener sharing its port, 1
 	RememberRefusal         time.Duration // how long Unreachable holds, 5 min
 }
@@ -71,7 +71,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.DialTimeout, 8*time.Second)
 	orDefault(&l.WriteQueue, 1<<20)
 	orDefault(&l.DatagramQueue, 65536)
-	orDefault(&l.ReceiveBuffer, 4<<20)
+	orDefault(&l.ReceiveBuffer, 32<<20)
 	orDefault(&l.Sockets, 1)
 	orDefault(&l.RememberRefusal, 5*time.Minute)
 	return l

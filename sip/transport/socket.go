@@ -149,9 +149,13 @@ func (s *socket) read() {
 		for i := range batch[:n] {
 			s.receive(&batch[i])
 		}
-		// What these led to is done before more is read, and more has come then:
-		// waiting for the network costs more than a turn of the others.
-		runtime.Gosched()
+		// In a storm the kernel's buffer is emptied first, so that answers to NOTIFYs
+		// do not stand behind requests. Else what these led to is done before more is
+		// read, and more has come then: waiting for the network costs more than a turn
+		// of the others.
+		if n < len(batch) {
+			runtime.Gosched()
+		}
 		if err == nil {
 			continue
 		}
