@@ -38,7 +38,7 @@ type audience struct{}
 
 func (audience) Notify(s Subscription, _ Notification) { s.Notified(Outcome{Result: Delivered}) }
 func (audience) Kind() string                          { return "audience" }
-func (audience) Record() []byte                        { return nil }
+func (audience) Record() []byte                        { return make([]byte, 200) }
 
 // crowd makes n subscriptions, ten to a resource, each of another watcher.
 func crowd(tb testing.TB, e *Engine, n int) []Subscription {

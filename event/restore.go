@@ -24,14 +24,24 @@ const unsure = time.Minute
 const beatDelay = 10 * time.Second
 
 // restoration gathers what the store holds. What must be told depends on when
-// the last process was last alive, which a first pass finds out.
+// the last process was last alive, which is known when all has been read.
 type restoration struct {
 	engine  *Engine
 	ctx     context.Context
 	revive  map[string]Reviver
-	last    time.Time              // last sign of life
-	changed map[Resource]time.Time // last change of what is published
-	dead    []string               // keys of subscriptions whose end has been told
+	now     time.Time              // when it began
+	last    time.Time              // last sign of life, as far as is known
+	changed map[Resource]time.Time // last change of what is published, where it may be untold
+	recent  []recent
+	ended   bool     // there are subscriptions that have expired
+	dead    []string // keys of those whose end has been told
+}
+
+// recent is a subscription whose last SUBSCRIBE may not have been followed by
+// its NOTIFY.
+type recent struct {
+	subscription *subscription
+	written      time.Time
 }
 
 // Restore brings back publications with their entity-tags and remaining
@@ -41,24 +51,39 @@ type restoration struct {
 func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	e.workers.hold() // nothing leaves before everything is in its place
 	defer e.workers.release()
-	re := &restoration{engine: e, ctx: ctx, revive: revive, changed: map[Resource]time.Time{}}
-	if err := e.store.Load(ctx, "", re.seen); err != nil {
+	re := &restoration{engine: e, ctx: ctx, revive: revive, now: time.Now(), changed: map[Resource]time.Time{}}
+	if err := e.store.Load(ctx, "", re.entry); err != nil {
 		return fmt.Errorf("event: restore: %w", err)
 	}
-	if err := e.store.Load(ctx, publicationPrefix, re.publication); err != nil {
-		return fmt.Errorf("event: restore publications: %w", err)
+	if re.ended {
+		if err := e.store.Load(ctx, subscriptionPrefix, re.expired); err != nil {
+			return fmt.Errorf("event: restore expired subscriptions: %w", err)
+		}
 	}
-	re.order()
-	if err := e.store.Load(ctx, subscriptionPrefix, re.subscription); err != nil {
-		return fmt.Errorf("event: restore subscriptions: %w", err)
-	}
+	re.repeat()
 	re.tell()
 	return re.bury()
 }
 
-// seen takes the time a record was written or prolonged as a sign of life, and the number in
-// its key as given away.
-func (re *restoration) seen(x store.Entry) error {
+// entry takes one entry. Publications come before subscriptions, and those of
+// one resource in the order of their creation, as their keys sort.
+func (re *restoration) entry(x store.Entry) error {
+	re.seen(x)
+	switch {
+	case strings.HasPrefix(x.Key, publicationPrefix):
+		re.publication(x)
+	case !strings.HasPrefix(x.Key, subscriptionPrefix):
+	case x.Expires.After(re.now):
+		re.live(x)
+	default:
+		re.ended = true
+	}
+	return nil
+}
+
+// seen takes the time a record was written or prolonged as a sign of life, and
+// the number in its key as given away.
+func (re *restoration) seen(x store.Entry) {
 	if n := keyNumber(x.Key); n > re.engine.serial.Load() {
 		re.engine.serial.Store(n)
 	}
@@ -66,17 +91,17 @@ func (re *restoration) seen(x store.Entry) error {
 		re.alive(t)
 	}
 	re.alive(x.Prolonged)
-	return nil
 }
 
 // alive takes a sign of life, unless it lies in the future.
 func (re *restoration) alive(t time.Time) {
-	if t.After(re.last) && !t.After(time.Now()) {
+	if t.After(re.last) && !t.After(re.now) {
 		re.last = t
 	}
 }
 
-// untold says that watchers may not have heard of what happened then.
+// untold says that watchers may not have heard of what happened then. As more
+// is read it says so of less.
 func (re *restoration) untold(t time.Time) bool { return t.After(re.last.Add(-unsure)) }
 
 // blind says that the store has forgotten some of what watchers may not have
@@ -84,33 +109,33 @@ func (re *restoration) untold(t time.Time) bool { return t.After(re.last.Add(-un
 func (re *restoration) blind() bool { return re.untold(time.Now().Add(-store.PurgeAfter)) }
 
 func (re *restoration) note(id Resource, t time.Time) {
-	if t.After(re.changed[id]) {
+	if re.untold(t) && t.After(re.changed[id]) {
 		re.changed[id] = t
 	}
 }
 
 // publication takes one entry: a live publication, an expired one, or the
 // mark of a removed one.
-func (re *restoration) publication(x store.Entry) error {
+func (re *restoration) publication(x store.Entry) {
 	e := re.engine
 	id, err := publicationResource(x.Key)
 	pkg, served := e.packages[id.Package]
 	if err != nil || !served {
 		e.log.Warn("a stored publication is left out", "key", x.Key, "err", cmp.Or(err, ErrUnknownPackage))
-		return nil
+		return
 	}
 	if removed, err := readMark(x.Value, recordRemoved); err == nil {
 		re.note(id, removed)
-		return nil
+		return
 	}
 	p, err := readPublication(x.Value)
 	if err != nil {
 		e.log.Error("a stored publication is left out", "resource", id, "err", err)
-		return nil
+		return
 	}
-	if !x.Expires.After(time.Now()) {
+	if !x.Expires.After(re.now) {
 		re.note(id, x.Expires)
-		return nil
+		return
 	}
 	re.note(id, p.Updated)
 	p.revision, p.Expires, p.expires = x.Revision, x.Expires, e.until(x.Expires)
@@ -119,43 +144,63 @@ func (re *restoration) publication(x store.Entry) error {
 	pkg.publications.Add(1)
 	r.schedule()
 	r.unlock()
+}
+
+// live takes the entry of a subscription that goes on.
+func (re *restoration) live(x store.Entry) {
+	s, written := re.subscription(x)
+	if s == nil {
+		return
+	}
+	re.decide(s)
+	if !re.untold(written) {
+		return
+	}
+	if len(re.recent) == cap(re.recent) { // rather than grow
+		re.recent = slices.DeleteFunc(re.recent, func(r recent) bool { return !re.untold(r.written) })
+	}
+	re.recent = append(re.recent, recent{s, written})
+}
+
+// expired takes an entry of all subscriptions and has those end that have
+// expired.
+func (re *restoration) expired(x store.Entry) error {
+	if x.Expires.After(re.now) {
+		return nil
+	}
+	if !re.untold(x.Expires) {
+		re.dead = append(re.dead, strings.Clone(x.Key))
+		return nil
+	}
+	if s, _ := re.subscription(x); s != nil {
+		re.engine.workers.give(ending{s, ReasonTimeout})
+	}
 	return nil
 }
 
-// order sorts publications as they were created.
-func (re *restoration) order() {
-	re.engine.each(func(r *resource) {
-		slices.SortFunc(r.publications, func(a, b *publication) int { return cmp.Compare(a.Created, b.Created) })
-	})
-}
-
-// subscription takes one entry and puts the subscription in its place.
-func (re *restoration) subscription(x store.Entry) error {
+// subscription puts a stored subscription in its place, if it can be revived,
+// and says when its record was written.
+func (re *restoration) subscription(x store.Entry) (*subscription, time.Time) {
 	e := re.engine
 	record, err := readSubscription(x.Value)
 	if err != nil {
 		e.log.Error("a stored subscription is left out", "key", x.Key, "err", err)
-		return nil
-	}
-	if expired := !x.Expires.After(time.Now()); expired && !re.untold(x.Expires) {
-		re.dead = append(re.dead, strings.Clone(x.Key))
-		return nil
+		return nil, time.Time{}
 	}
 	pkg, served := e.packages[record.Resource.Package]
 	revive, known := re.revive[record.Kind]
 	if !served || !known {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
-		return nil
+		return nil, time.Time{}
 	}
 	s := &subscription{who: record.Watcher, number: keyNumber(x.Key)}
 	if s.watcher, err = revive(s, record.Dialog); err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
-		return nil
+		return nil, time.Time{}
 	}
-	s.grant(max(0, time.Until(x.Expires)), e.until(x.Expires))
+	s.grant(max(0, x.Expires.Sub(re.now)), e.until(x.Expires))
 	re.place(pkg, s, record)
-	re.decide(s, re.untold(record.Written))
-	return nil
+	return s, record.Written
 }
 
 // bury deletes the records of subscriptions whose end has been told.
@@ -177,10 +222,9 @@ func (re *restoration) place(pkg *eventPackage, s *subscription, record subscrip
 	r.unlock()
 }
 
-// decide says what a revived subscription needs first: its end, a word on a
-// changed decision or on a SUBSCRIBE that may not have been followed by its
-// NOTIFY, or nothing.
-func (re *restoration) decide(s *subscription, untold bool) {
+// decide has a restored watcher live by what it may know now. It ends, or is
+// told, when that is not what it might know before.
+func (re *restoration) decide(s *subscription) {
 	e, r := re.engine, s.resource
 	if !s.live() {
 		e.workers.give(ending{s, ReasonTimeout})
@@ -195,18 +239,41 @@ func (re *restoration) decide(s *subscription, untold bool) {
 	defer r.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if decision.State == Rejected { // no state goes out while the end waits for a worker
+	switch {
+	case decision.State == Rejected: // no state goes out while the end waits for a worker
 		s.turn(r.slot(decision, s.view.form))
 		e.workers.give(ending{s, ReasonRejected})
-		return
-	}
-	now := e.now()
-	if untold || decision != s.view.decision {
+	case decision != s.view.decision:
 		s.look(decision, s.view.form)
-		s.force = s.expires-now >= moment(time.Second)
-		e.workers.give(s)
+		re.force(s)
+	default:
+		s.rearm(e.now())
 	}
+}
+
+// repeat tells the watchers of recent subscriptions what they may have been
+// told before.
+func (re *restoration) repeat() {
+	for _, x := range re.recent {
+		s, r := x.subscription, x.subscription.resource
+		r.mu.Lock()
+		s.mu.Lock()
+		if re.untold(x.written) && s.view.decision.State != Rejected {
+			s.look(s.view.decision, s.view.form)
+			re.force(s)
+		}
+		s.mu.Unlock()
+		r.mu.Unlock()
+	}
+}
+
+// force has a subscription speak up when workers may, unless its last second
+// has come, when its end tells all. With resource.mu and s.mu.
+func (re *restoration) force(s *subscription) {
+	now := re.engine.now()
+	s.force = s.expires-now >= moment(time.Second)
 	s.rearm(now)
+	re.engine.workers.give(s)
 }
 
 // tell has watchers hear of what may have changed without their knowing.

@@ -77,7 +77,7 @@ func TestRestoreTellsWhenItIsDone(t *testing.T) {
 		erin.take()
 		bob.take()
 		next := open(h.t, h.store.(*store.Memory).Reopen())
-		ears := []*ear{carol, erin, bob} // as their keys are ordered
+		ears := []*ear{bob, carol, erin} // the living first, each kind as their keys are ordered
 		err := next.Restore(context.Background(), map[string]Reviver{"ear": func(Subscription, []byte) (Watcher, error) {
 			carol.expect(t)
 			erin.expect(t)
