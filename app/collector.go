@@ -10,7 +10,8 @@ import (
 // collector paces the garbage collector. A percentage alone makes it run all the
 // time where little is live, the usual case: a server at work makes hundreds of
 // megabytes a second of short-lived memory on a heap of a few tens. So the heap
-// may grow by the headroom in any case, and by the percentage when that is more.
+// may always grow by the headroom, and by the percentage of what is live beyond
+// four times that: 100,000 subscriptions stay small, a million cheap.
 type collector struct {
 	percent  int
 	headroom int // bytes
@@ -34,7 +35,8 @@ func (c *collector) pace() {
 // percentAt is the percentage for a heap of which so many bytes are live. Below
 // 4 MiB the runtime counts stacks and globals for more than the heap.
 func (c *collector) percentAt(live int) int {
-	return max(c.percent, int(int64(c.headroom)*100/int64(max(live, 4<<20))))
+	excess := max(0, live-4*c.headroom)
+	return (c.headroom*100 + excess*c.percent) / max(live, 4<<20)
 }
 
 func (c *collector) stop() error {

@@ -7,12 +7,13 @@ import (
 )
 
 func TestCollectorPercent(t *testing.T) {
-	c := &collector{percent: 60, headroom: 48 << 20}
+	c := &collector{percent: 100, headroom: 32 << 20}
 	for _, test := range []struct{ live, want int }{
-		{0, 1200},
-		{16 << 20, 300},
-		{80 << 20, 60},
-		{1 << 30, 60},
+		{0, 800},
+		{16 << 20, 200},
+		{128 << 20, 25},
+		{256 << 20, 62},
+		{1 << 30, 90},
 	} {
 		if got := c.percentAt(test.live); got != test.want {
 			t.Errorf("%d bytes live: %d percent, want %d", test.live, got, test.want)
@@ -29,7 +30,7 @@ func TestCollectorFollowsTheHeap(t *testing.T) {
 		debug.SetGCPercent(p)
 		return p
 	}
-	c := &collector{percent: 10, headroom: 64 << 20}
+	c := &collector{percent: 0, headroom: 64 << 20}
 	c.pace()
 	if p := percent(); p < 100 {
 		t.Fatalf("%d percent with next to nothing live, want more", p)

@@ -150,6 +150,6 @@ func Default() *Config {
 		MessageSummary: Package{Expires: Expires{Min: time.Minute, Default: time.Hour, Max: 7 * 24 * time.Hour}, NotifyInterval: time.Second},
 		Reg:            Package{Expires: Expires{Min: time.Minute, Default: 3761 * time.Second, Max: 24 * time.Hour}, NotifyInterval: 5 * time.Second},
 		Log:            Log{Level: "info", Format: "text"},
-		Runtime:        Runtime{Grace: 5 * time.Second, GCPercent: 60, GCHeadroom: 48 << 20},
+		Runtime:        Runtime{Grace: 5 * time.Second, GCPercent: 100, GCHeadroom: 32 << 20},
 	}
 }

@@ -133,9 +133,10 @@ func (c *Config) process() []setting {
 		{"log.format", choice{&c.Log.Format, []string{"text", "json"}}, ""},
 		{"runtime.grace", duration{&c.Runtime.Grace}, "How long a stop waits for requests under way."},
 		{"runtime.gc-percent", number{&c.Runtime.GCPercent, 10, 10_000},
-			"Garbage collector: by how much of itself the heap may grow before it runs. The variable GOGC wins."},
+			"Garbage collector: by how much of what is live beyond four times gc-headroom the heap may grow before it\n" +
+				"runs. The variable GOGC wins over both."},
 		{"runtime.gc-headroom", size{&c.Runtime.GCHeadroom, 0, math.MaxInt},
-			"By this much it may grow in any case: more costs memory and saves processor time."},
+			"By this much it may always grow: more costs memory and saves processor time."},
 		{"runtime.memory-limit", size{&c.Runtime.MemoryLimit, 0, math.MaxInt},
 			"Soft limit (as GOMEMLIMIT), such as \"2GiB\"; 0: none. The variable GOMEMLIMIT wins."},
 	}
