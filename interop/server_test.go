@@ -108,6 +108,12 @@ const (
 // run starts the process on the data that is there and waits for /readyz.
 func (s *server) run() {
 	s.t.Helper()
+	s.runWithin(patience)
+}
+
+// runWithin is run for one who has more to wait for than tests do.
+func (s *server) runWithin(limit time.Duration) {
+	s.t.Helper()
 	path, err := binary()
 	if err != nil {
 		s.t.Fatal(err)
@@ -119,7 +125,7 @@ func (s *server) run() {
 	p := spawn(s.t, "vigie", exec.Command(args[0], args[1:]...))
 	s.process = p
 	s.t.Cleanup(func() { s.inspect(p) })
-	deadline := time.After(patience)
+	deadline := time.After(limit)
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		if s.ready() {
 			tick.Stop()
@@ -129,7 +135,7 @@ func (s *server) run() {
 		case <-s.process.done:
 			s.t.Fatalf("vigie ended before it was ready (%v):\n%s", s.process.err, s.process.out)
 		case <-deadline:
-			s.t.Fatalf("vigie was not ready within %v:\n%s", patience, s.process.out)
+			s.t.Fatalf("vigie was not ready within %v:\n%s", limit, s.process.out)
 		case <-tick.C:
 		}
 	}
