@@ -98,9 +98,9 @@ func (r *resource) run() {
 	fanout{tell, r.engine.workers}.run()
 }
 
-// fanoutPiece is how many watchers are told before others have their turn: a
-// millisecond or two, their answers included.
-const fanoutPiece = 128
+// fanoutPiece is how many watchers are told before others have their turn: half a
+// millisecond, their answers included.
+const fanoutPiece = 64
 
 // fanout tells the watchers of one resource in pieces, so that a popular
 // presentity does not hold up the others (SCL-05).

@@ -34,7 +34,7 @@ func (e *engine) done() { e.users.Done() }
 // within minutes mostly dies in the memtable.
 const (
 	memTableSize  = 16 << 20
-	cacheSize     = 16 << 20
+	cacheSize     = 4 << 20
 	logSyncStride = 1 << 20
 	// tableBlock is large, and there are no filters, because next to nobody reads
 	// by key: entries are written, and loaded at a start (BenchmarkPut).
