@@ -97,9 +97,9 @@ func readPublication(b []byte) (*publication, error) {
 	p := &publication{}
 	p.Created = d.varint()
 	p.Updated = d.time()
-	p.Prefix = d.string()
-	p.ContentType = d.string()
-	p.Body = []byte(d.string())
+	p.Prefix = string(d.bytes())
+	p.ContentType = string(d.bytes())
+	p.Body = bytesClone(d.bytes())
 	return p, d.err
 }
 
@@ -152,19 +152,21 @@ func (s subscriptionRecord) append(b []byte) []byte {
 	return appendString(b, s.Dialog)
 }
 
+// readSubscription gives a record whose strings, but for Watcher, hold on to all
+// of it, and whose Dialog is part of b.
 func readSubscription(b []byte) (s subscriptionRecord, err error) {
-	d := decoder{b: b}
+	d := decoder{b: b, text: string(b)}
 	d.kind(recordSubscription)
 	s.Written = d.time()
 	s.Resource.Package = d.string()
 	s.Resource.URI = d.uri()
-	s.Watcher = d.packed()
+	s.Watcher = packed(strings.Clone(string(d.packed())))
 	s.Decision.State = DecisionState(d.byte())
 	s.Decision.Key = d.string()
 	s.Form.Entity = d.string()
 	s.Form.Type = d.string()
 	s.Kind = d.string()
-	s.Dialog = []byte(d.string())
+	s.Dialog = d.bytes()
 	return s, d.err
 }
 
@@ -177,8 +179,9 @@ func appendString[T ~string | []byte](b []byte, s T) []byte {
 
 // decoder reads a record; after the first damage all it gives is zero.
 type decoder struct {
-	b   []byte
-	err error
+	b    []byte // what is left
+	text string // all of the record; set where string is used
+	err  error
 }
 
 func (d *decoder) fail() { d.b, d.err = nil, errRecord }
@@ -209,15 +212,22 @@ func (d *decoder) varint() int64 {
 	return v
 }
 
-func (d *decoder) string() string {
+func (d *decoder) bytes() []byte {
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 || uint64(len(d.b)-n) < v {
 		d.fail()
-		return ""
+		return nil
 	}
-	s := string(d.b[n : n+int(v)])
+	s := d.b[n : n+int(v)]
 	d.b = d.b[n+int(v):]
 	return s
+}
+
+// string gives a part of text.
+func (d *decoder) string() string {
+	n := len(d.bytes())
+	end := len(d.text) - len(d.b)
+	return d.text[end-n : end]
 }
 
 func (d *decoder) time() time.Time {

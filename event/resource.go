@@ -2,6 +2,7 @@ package event
 
 import (
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 )
@@ -189,6 +190,7 @@ func (r *resource) slot(d Decision, f Form) *view {
 			return v
 		}
 	}
+	d.Key = strings.Clone(d.Key)
 	v := &view{decision: d, form: f.clone(), users: 1, since: r.changed}
 	r.views = append(r.views, v)
 	return v

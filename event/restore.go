@@ -12,7 +12,7 @@ import (
 )
 
 // Reviver makes the watcher of a subscription again from what Keeper.Record
-// gave.
+// gave; record is valid only during the call.
 type Reviver func(s Subscription, record []byte) (Watcher, error)
 
 // unsure is how long before the last sign of life something may have happened
