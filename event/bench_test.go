@@ -96,6 +96,31 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 }
 
+// A refresh makes three allocations, for its record, the watcher's part of that
+// and its key; a notification makes none.
+func TestAllocations(t *testing.T) {
+	e := newEngine(&oblivion{}, words{})
+	defer e.Close()
+	s := crowd(t, e, 1)[0].(*subscription)
+	refresh := Refresh{Expires: time.Hour, Form: Form{Type: "text/plain"}}
+	if n := testing.AllocsPerRun(100, func() { _, _ = s.Refresh(t.Context(), refresh) }); n > 3 {
+		t.Errorf("a refresh makes %v allocations, want 3", n)
+	}
+	bodies, i := []*Body{{Data: []byte("a")}, {Data: []byte("b")}}, 0
+	n := testing.AllocsPerRun(100, func() {
+		i++
+		s.quiet = 0
+		s.offer(bodies[i%2], 0)
+		s.send()
+	})
+	if n > 0 {
+		t.Errorf("a notification makes %v allocations, want none", n)
+	}
+	if s.sent != bodies[i%2] {
+		t.Error("the last notification did not go")
+	}
+}
+
 // BenchmarkAlarms moves one of a million alarms to another time.
 func BenchmarkAlarms(b *testing.B) {
 	a := alarms{wakes: -1, now: func() moment { return 0 }, give: func(task) {}}

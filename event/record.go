@@ -137,12 +137,12 @@ type subscriptionRecord struct {
 	Written  time.Time
 }
 
-func (s subscriptionRecord) append(b []byte) []byte {
-	b = slices.Grow(b, 256+len(s.Dialog))
+func (s subscriptionRecord) bytes() []byte {
+	b := make([]byte, 0, 256+len(s.Dialog))
 	b = append(b, recordSubscription)
 	b = appendTime(b, s.Written)
 	b = appendString(b, s.Resource.Package)
-	b = appendString(b, s.Resource.URI.String())
+	b = appendString(b, s.Resource.URI.AppendTo(make([]byte, 0, 64)))
 	b = appendString(b, s.Watcher)
 	b = append(b, byte(s.Decision.State))
 	b = appendString(b, s.Decision.Key)

@@ -28,7 +28,7 @@ func remember(b *testing.B, s *pebble.Store, subscriptions int) {
 			Watcher:  pack(who(fmt.Sprintf("sip:w%d@example.com", i))),
 			Decision: Decision{State: Allowed, Key: "all"}, Form: Form{Type: "text/plain"},
 			Kind: "audience", Dialog: make([]byte, 200), Written: now.Add(-time.Hour),
-		}.append(nil))
+		}.bytes())
 	}
 	for i := range subscriptions / 5 {
 		put(fmt.Sprintf("%swords sip:u%d@example.com %016x", publicationPrefix, i/2, i+1), appendPublication(nil, &publication{Publication: Publication{

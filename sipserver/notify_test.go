@@ -110,6 +110,28 @@ func TestDialogRecord(t *testing.T) {
 	}
 }
 
+// A NOTIFY is printed into one buffer beside its request line, and the answer
+// to it leaves nothing behind.
+func TestNotifyAllocations(t *testing.T) {
+	onEdge(t, func(t *testing.T, e *edge) {
+		d := e.dialog("sip:bob@10.0.0.1:5060", netip.MustParseAddrPort("10.0.0.1:5060"), true)
+		d.subscription = heedless{}
+		n := notification(10)
+		if got := testing.AllocsPerRun(100, func() { d.print(n) }); got > 2 {
+			t.Errorf("printing makes %v allocations, want 2", got)
+		}
+		ok := &sip.Message{Status: 200}
+		if got := testing.AllocsPerRun(100, func() { d.Done(200, ok, nil) }); got > 0 {
+			t.Errorf("an answer makes %v allocations, want none", got)
+		}
+	})
+}
+
+// heedless is a subscription that takes every outcome.
+type heedless struct{ event.Subscription }
+
+func (heedless) Notified(event.Outcome) {}
+
 func FuzzDialogRecord(f *testing.F) {
 	f.Add((&dialog{common: testCommon(nil), parts: testParts(f), remoteCSeq: 7}).Record())
 	f.Fuzz(func(t *testing.T, record []byte) {
