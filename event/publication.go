@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"vigie/store"
@@ -158,9 +157,6 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	r.schedule()
 	return Receipt{EntityTag: entityTag(revision), Expires: granted}, nil
 }
-
-// records holds what records are written into on their way to the store.
-var records = sync.Pool{New: func() any { return new([]byte) }}
 
 // write gives the store a publication. One with a revision is there already,
 // and nothing but its expiry is new.

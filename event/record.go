@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vigie/sip"
@@ -21,6 +22,9 @@ const (
 
 	anyRevision = store.AnyRevision
 )
+
+// records holds what records are written into on their way to the store.
+var records = sync.Pool{New: func() any { return new([]byte) }}
 
 // Kinds of records: the first byte of each; when it was written follows.
 const (
@@ -137,8 +141,8 @@ type subscriptionRecord struct {
 	Written  time.Time
 }
 
-func (s subscriptionRecord) bytes() []byte {
-	b := make([]byte, 0, 256+len(s.Dialog))
+func (s *subscriptionRecord) append(b []byte) []byte {
+	b = slices.Grow(b, 256+len(s.Dialog))
 	b = append(b, recordSubscription)
 	b = appendTime(b, s.Written)
 	b = appendString(b, s.Resource.Package)

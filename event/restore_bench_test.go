@@ -23,12 +23,12 @@ func remember(b *testing.B, s *pebble.Store, subscriptions int) {
 		}
 	}
 	for i := range subscriptions {
-		put(subscriptionKey(now.UnixNano()+int64(i)), subscriptionRecord{
+		put(subscriptionKey(now.UnixNano()+int64(i)), (&subscriptionRecord{
 			Resource: Resource{Package: "words", URI: who(fmt.Sprintf("sip:u%d@example.com", i/10)).URI},
 			Watcher:  pack(who(fmt.Sprintf("sip:w%d@example.com", i))),
 			Decision: Decision{State: Allowed, Key: "all"}, Form: Form{Type: "text/plain"},
 			Kind: "audience", Dialog: make([]byte, 200), Written: now.Add(-time.Hour),
-		}.bytes())
+		}).append(nil))
 	}
 	for i := range subscriptions / 5 {
 		put(fmt.Sprintf("%swords sip:u%d@example.com %016x", publicationPrefix, i/2, i+1), appendPublication(nil, &publication{Publication: Publication{

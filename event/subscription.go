@@ -290,7 +290,10 @@ func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Deci
 		Resource: id, Watcher: s.who, Decision: d, Form: f,
 		Kind: keeper.Kind(), Dialog: keeper.Record(), Written: time.Now(),
 	}
-	_, err := e.store.Put(ctx, subscriptionKey(s.number), record.bytes(), e.wall(expires), anyRevision)
+	b := records.Get().(*[]byte)
+	defer records.Put(b)
+	*b = record.append((*b)[:0])
+	_, err := e.store.Put(ctx, subscriptionKey(s.number), *b, e.wall(expires), anyRevision)
 	return err
 }
 

@@ -100,15 +100,24 @@ func (d *dialog) save() {
 // route sends on the dialog's flow. A dead or unknown flow, and a request too
 // large for UDP, need a connection first, which is made in the background.
 func (d *dialog) route(out transaction.Outgoing) {
-	size := d.server().layer.Size(&out)
 	switch {
 	case !out.Flow.Alive():
-		d.server().inBackground(func() { d.sendAnew(out, size) })
-	case out.Flow.Protocol == transport.UDP && size > largest && !d.streamless():
-		d.server().inBackground(func() { d.sendOverStream(out) })
+		d.later(out, (*dialog).sendAnew)
+	case d.outgrows(&out):
+		d.later(out, (*dialog).sendOverStream)
 	default:
 		d.dispatch(out)
 	}
+}
+
+// later sends in the background; only here a request is on the heap.
+func (d *dialog) later(out transaction.Outgoing, send func(*dialog, transaction.Outgoing)) {
+	d.server().inBackground(func() { send(d, out) })
+}
+
+// outgrows says that a request is too large for UDP and its watcher may take TCP.
+func (d *dialog) outgrows(out *transaction.Outgoing) bool {
+	return out.Flow.Protocol == transport.UDP && d.server().layer.Size(out) > largest && !d.streamless()
 }
 
 func (d *dialog) dispatch(out transaction.Outgoing) {
@@ -119,7 +128,7 @@ func (d *dialog) dispatch(out transaction.Outgoing) {
 
 // sendAnew looks for the way to the watcher, for it has none or its
 // connection is gone.
-func (d *dialog) sendAnew(out transaction.Outgoing, size int) {
+func (d *dialog) sendAnew(out transaction.Outgoing) {
 	flow, err := d.connect(d.server().stop, 0)
 	if err != nil {
 		d.Done(503, nil, err)
@@ -129,7 +138,7 @@ func (d *dialog) sendAnew(out transaction.Outgoing, size int) {
 	d.flow = makeFlow(flow)
 	d.mu.Unlock()
 	out.Flow = flow
-	if flow.Protocol == transport.UDP && size > largest && !d.streamless() {
+	if d.outgrows(&out) {
 		d.sendOverStream(out)
 		return
 	}
