@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"net"
@@ -24,7 +25,7 @@ func (o outgoing) size() int { return len(o.head) + len(o.body) }
 // send queues one message and starts the writer if it rests. A peer that lets
 // its queue fill up does not read: its connection is closed.
 func (c *connection) send(head, body []byte) error {
-	o := outgoing{head, body}
+	o := outgoing{bytes.Clone(head), bytes.Clone(body)}
 	if o.size() > c.t.limits.WriteQueue {
 		return ErrTooLarge
 	}

@@ -126,7 +126,7 @@ func (l *listener) send(f Flow, head, body []byte) error {
 	if n := len(l.sockets); n > 1 {
 		s = l.sockets[int(f.Remote.Port())%n]
 	}
-	return s.send(Datagram{Head: head, Body: body, Addr: f.Remote, Local: f.Local.Addr()})
+	return s.send(head, body, f.Remote, f.Local.Addr())
 }
 
 // accept takes connections until the listener is closed.

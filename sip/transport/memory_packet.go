@@ -58,7 +58,7 @@ func (c *memoryPacket) take(max int) ([]memoryDatagram, error) {
 func (c *memoryPacket) ReadBatch(batch []Datagram) (int, error) {
 	taken, err := c.take(len(batch))
 	for i, d := range taken {
-		batch[i].N = copy(batch[i].Head, d.data)
+		batch[i].N = copy(batch[i].Data, d.data)
 		batch[i].Addr = d.from
 		batch[i].Local = d.to
 	}
@@ -89,7 +89,7 @@ func (c *memoryPacket) send(d Datagram) error {
 		}
 		from = netip.AddrPortFrom(local, from.Port())
 	}
-	c.network.deliver(from, d.Addr, slices.Concat(d.Head, d.Body))
+	c.network.deliver(from, d.Addr, slices.Clone(d.Data))
 	return nil
 }
 
@@ -127,7 +127,7 @@ func (p memoryPeer) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (p memoryPeer) WriteTo(b []byte, to net.Addr) (int, error) {
-	if err := p.c.send(Datagram{Head: b, Addr: addrPortOf(to)}); err != nil {
+	if err := p.c.send(Datagram{Data: b, Addr: addrPortOf(to)}); err != nil {
 		return 0, err
 	}
 	return len(b), nil

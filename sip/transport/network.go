@@ -37,11 +37,11 @@ type PacketConn interface {
 	Close() error
 }
 
-// Datagram is one packet. For writing, Head and Body go out one after the
-// other. For reading, Head is the space to fill and N says how much was.
+// Datagram is one packet: for writing what is sent, for reading the space to fill,
+// of which N says how much was.
 type Datagram struct {
-	Head, Body []byte
-	N          int
-	Addr       netip.AddrPort // the peer
-	Local      netip.Addr     // our address, where the socket has several; else not valid
+	Data  []byte
+	N     int
+	Addr  netip.AddrPort // the peer
+	Local netip.Addr     // our address, where the socket has several; else not valid
 }

@@ -137,7 +137,7 @@ func (s *systemPacket) ReadBatch(batch []Datagram) (int, error) {
 	}
 	ms := s.in[:len(batch)]
 	for i := range ms {
-		ms[i].Buffers[0] = batch[i].Head
+		ms[i].Buffers[0] = batch[i].Data
 	}
 	n, err := s.batch.ReadBatch(ms, 0)
 	for i := range ms[:max(n, 0)] {
@@ -155,7 +155,7 @@ func (s *systemPacket) ReadBatch(batch []Datagram) (int, error) {
 func (s *systemPacket) WriteBatch(batch []Datagram) (int, error) {
 	for len(s.out) < len(batch) {
 		s.out = append(s.out, ipv4.Message{
-			Buffers: make([][]byte, 2),
+			Buffers: make([][]byte, 1),
 			Addr:    &net.UDPAddr{IP: make(net.IP, 0, net.IPv6len)},
 		})
 	}
@@ -164,17 +164,11 @@ func (s *systemPacket) WriteBatch(batch []Datagram) (int, error) {
 		s.fill(&ms[i], &batch[i])
 	}
 	n, err := s.batch.WriteBatch(ms, 0)
-	for i := range ms {
-		clear(ms[i].Buffers[:2]) // bodies are shared and large: let go of them
-	}
 	return max(n, 0), err
 }
 
 func (s *systemPacket) fill(m *ipv4.Message, d *Datagram) {
-	m.Buffers = append(m.Buffers[:0], d.Head)
-	if len(d.Body) > 0 {
-		m.Buffers = append(m.Buffers, d.Body)
-	}
+	m.Buffers[0] = d.Data
 	a := m.Addr.(*net.UDPAddr)
 	a.Port = int(d.Addr.Port())
 	a.Zone = d.Addr.Addr().Zone()

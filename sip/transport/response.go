@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/netip"
@@ -58,6 +59,7 @@ func (t *Transport) sendAgain(f Flow, top sip.Via, head, body []byte) error {
 	default:
 		return ErrFlowClosed
 	}
+	head, body = bytes.Clone(head), bytes.Clone(body)
 	t.running.Go(func() {
 		defer func() { <-t.responses }()
 		if err := t.recover(f, top, head, body); err != nil {

@@ -21,6 +21,10 @@ const (
 	queueShare = 2 << 10
 	// keptQueue is the queue a quiet socket keeps after a burst, in datagrams.
 	keptQueue = 4096
+	// chunkSize is the space that datagrams to send are copied into at a time, and
+	// keptChunks how many a quiet socket keeps.
+	chunkSize  = 128 << 10
+	keptChunks = 8
 )
 
 // socket is one UDP socket with the goroutine that reads and the one that
@@ -32,9 +36,18 @@ type socket struct {
 
 	mu        sync.Mutex
 	wake      sync.Cond
-	queue     []Datagram
-	queued    int // bytes of queue
+	queue     packets
+	spare     [][]byte // chunks
+	queued    int      // bytes of queue
 	finishing bool
+}
+
+// packets is datagrams on their way out and the chunks that hold their bytes, so
+// that neither senders nor the collector have to do with them
+// (BenchmarkRefreshPublish of interop).
+type packets struct {
+	datagrams []Datagram
+	chunks    [][]byte
 }
 
 func newSocket(l *listener, c PacketConn) *socket {
@@ -43,12 +56,13 @@ func newSocket(l *listener, c PacketConn) *socket {
 	return s
 }
 
-func (s *socket) send(d Datagram) error {
+// send queues a copy of head and body as one datagram.
+func (s *socket) send(head, body []byte, addr netip.AddrPort, local netip.Addr) error {
 	most := 65527 // RFC 768, RFC 8200 §3: 65535 less the UDP header
-	if d.Addr.Addr().Is4() {
+	if addr.Addr().Is4() {
 		most = 65507 // the IPv4 header counts too
 	}
-	size := len(d.Head) + len(d.Body)
+	size := len(head) + len(body)
 	if size > most {
 		return ErrTooLarge
 	}
@@ -57,16 +71,42 @@ func (s *socket) send(d Datagram) error {
 	if s.finishing {
 		return ErrFlowClosed
 	}
-	if n := s.listener.t.limits.DatagramQueue; len(s.queue) >= n || len(s.queue) > 0 && s.queued+size > n*queueShare {
+	waiting := len(s.queue.datagrams)
+	if n := s.listener.t.limits.DatagramQueue; waiting >= n || waiting > 0 && s.queued+size > n*queueShare {
 		s.counters.QueueFull.Add(1)
 		return ErrQueueFull
 	}
-	s.queue = append(s.queue, d)
+	s.queue.datagrams = append(s.queue.datagrams, Datagram{Data: s.keep(head, body), Addr: addr, Local: local})
 	s.queued += size
-	if len(s.queue) == 1 {
+	if waiting == 0 {
 		s.wake.Signal()
 	}
 	return nil
+}
+
+// keep copies head and body into the newest chunk with room for them. With mu.
+func (s *socket) keep(head, body []byte) []byte {
+	last := len(s.queue.chunks) - 1
+	if last < 0 || cap(s.queue.chunks[last])-len(s.queue.chunks[last]) < len(head)+len(body) {
+		s.queue.chunks = append(s.queue.chunks, s.chunk())
+		last++
+	}
+	chunk := s.queue.chunks[last]
+	start := len(chunk)
+	chunk = append(append(chunk, head...), body...)
+	s.queue.chunks[last] = chunk
+	return chunk[start:]
+}
+
+// chunk gives an empty one. With mu.
+func (s *socket) chunk() []byte {
+	last := len(s.spare) - 1
+	if last < 0 {
+		return make([]byte, 0, chunkSize)
+	}
+	chunk := s.spare[last]
+	s.spare = s.spare[:last]
+	return chunk
 }
 
 // finish lets the writer send what waits and then close the socket.
@@ -80,30 +120,42 @@ func (s *socket) finish() {
 // write sends what is queued until the socket is finished.
 func (s *socket) write() {
 	defer s.conn.Close()
-	var batch []Datagram
+	var sent packets
 	for s.wait() {
 		runtime.Gosched() // who is about to answer gets into the batch (BenchmarkRefreshPublish of interop)
-		s.mu.Lock()
-		batch, s.queue = s.queue, batch[:0]
-		s.queued = 0
-		s.mu.Unlock()
+		batch := s.take(sent)
+		s.flush(batch.datagrams)
+		sent = batch
+	}
+}
 
-		s.flush(batch)
-		clear(batch)
-		if cap(batch) > keptQueue {
-			batch = nil
+// take gives all that waits; new datagrams go where the sent ones were.
+func (s *socket) take(sent packets) packets {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, chunk := range sent.chunks {
+		if len(s.spare) < keptChunks {
+			s.spare = append(s.spare, chunk[:0])
 		}
 	}
+	clear(sent.chunks)
+	if cap(sent.datagrams) > keptQueue {
+		sent = packets{}
+	}
+	batch := s.queue
+	s.queue = packets{sent.datagrams[:0], sent.chunks[:0]}
+	s.queued = 0
+	return batch
 }
 
 // wait waits for something to send; false ends the socket.
 func (s *socket) wait() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) == 0 && !s.finishing {
+	for len(s.queue.datagrams) == 0 && !s.finishing {
 		s.wake.Wait()
 	}
-	return len(s.queue) > 0
+	return len(s.queue.datagrams) > 0
 }
 
 // flush sends a batch in order. A datagram that the network does not take is
@@ -129,7 +181,7 @@ func (s *socket) flush(batch []Datagram) {
 func (s *socket) countSent(sent []Datagram) {
 	bytes := 0
 	for i := range sent {
-		bytes += len(sent[i].Head) + len(sent[i].Body)
+		bytes += len(sent[i].Data)
 	}
 	s.counters.MessagesOut.Add(uint64(len(sent)))
 	s.counters.BytesOut.Add(uint64(bytes))
@@ -141,7 +193,7 @@ func (s *socket) read() {
 	space := make([]byte, readBatch*maxDatagram)
 	batch := make([]Datagram, readBatch)
 	for i := range batch {
-		batch[i].Head = space[i*maxDatagram : (i+1)*maxDatagram : (i+1)*maxDatagram]
+		batch[i].Data = space[i*maxDatagram : (i+1)*maxDatagram : (i+1)*maxDatagram]
 	}
 	for {
 		n, err := s.conn.ReadBatch(batch)
@@ -172,7 +224,7 @@ func (s *socket) read() {
 // receive parses one datagram. Its space is used again afterwards: parsing
 // copies it once.
 func (s *socket) receive(d *Datagram) {
-	data := d.Head[:d.N]
+	data := d.Data[:d.N]
 	s.counters.BytesIn.Add(uint64(len(data)))
 	if ignorable(data) {
 		return

@@ -186,8 +186,7 @@ func (t *Transport) Listeners() []Endpoint {
 // Metrics gives the transport's counters, a prometheus.Collector.
 func (t *Transport) Metrics() *Metrics { return &t.metrics }
 
-// Send queues one message; head and body are sent one after the other, and
-// neither may be changed afterwards, so that a body may be shared by many. It
+// Send queues a copy of one message, head and body one after the other. It
 // never blocks. Errors are ErrFlowClosed, ErrQueueFull and ErrTooLarge; nil
 // says that the message waits its turn, not that it arrived.
 func (t *Transport) Send(f Flow, head, body []byte) error {
