@@ -3,8 +3,10 @@ package sipserver
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vigie/event"
@@ -62,10 +64,16 @@ func (d *dialog) transmit(n event.Notification) {
 	if d.reserved > 0 && d.reserved-d.localCSeq == reserve/4 {
 		d.save()
 	}
-	out := d.print(n)
+	space := prints.Get().(*[]byte)
+	defer prints.Put(space)
+	out := d.print((*space)[:0], n)
+	*space = out.Head
 	d.mu.Unlock()
 	d.route(out)
 }
+
+// prints holds what NOTIFYs are printed into on their way to the transaction layer.
+var prints = sync.Pool{New: func() any { return new([]byte) }}
 
 // save has the store reserve more CSeq numbers, in the background, and lets
 // go what waits for them. With d.mu.
@@ -112,6 +120,7 @@ func (d *dialog) route(out transaction.Outgoing) {
 
 // later sends in the background; only here a request is on the heap.
 func (d *dialog) later(out transaction.Outgoing, send func(*dialog, transaction.Outgoing)) {
+	out.Head = bytes.Clone(out.Head)
 	d.server().inBackground(func() { send(d, out) })
 }
 
@@ -161,7 +170,7 @@ func (d *dialog) sendOverStream(out transaction.Outgoing) {
 	stream, err := d.connect(ctx, transport.TCP)
 	if err == nil {
 		over := out
-		over.Flow, over.Head = stream, bytes.Clone(out.Head)
+		over.Flow = stream
 		d.stream(true)
 		if err = d.server().layer.Send(over); err == nil {
 			return
@@ -182,14 +191,14 @@ func (d *dialog) stream(yes bool) {
 	d.mu.Unlock()
 }
 
-// print makes the next NOTIFY, all but its Via. With d.mu.
-func (d *dialog) print(n event.Notification) transaction.Outgoing {
+// print makes the next NOTIFY, all but its Via, in the space of b. With d.mu.
+func (d *dialog) print(b []byte, n event.Notification) transaction.Outgoing {
 	request, routes := d.parts.at(partTarget), d.parts.at(partRoutes)
 	if routes != "" {
 		request, routes = routing(request, routes)
 	}
 	c := d.common.Value()
-	b := make([]byte, 0, transaction.Overhead+288+len(c.contact)+len(d.parts.text))
+	b = slices.Grow(b, 288+len(c.contact)+len(d.parts.text))
 	b = append(append(append(b, "NOTIFY "...), request...), " SIP/2.0\r\n"...)
 	line := len(b)
 	b = append(b, "Max-Forwards: 70\r\n"...)

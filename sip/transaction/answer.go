@@ -3,6 +3,7 @@ package transaction
 import (
 	"strconv"
 	"strings"
+	"sync"
 
 	"vigie/sip"
 )
@@ -66,9 +67,26 @@ func (a *answer) print(req *sip.Message) []byte {
 	return a.appendEnd(b)
 }
 
+// space is where responses are printed before they are copied to where they go.
+type space struct{ printed []byte }
+
+var spaces = sync.Pool{New: func() any { return new(space) }}
+
+func newSpace() *space { return spaces.Get().(*space) }
+
+// keptSpace is the largest response whose space is used again.
+const keptSpace = 16 << 10
+
+func (s *space) release() {
+	if cap(s.printed) > keptSpace {
+		s.printed = nil
+	}
+	spaces.Put(s)
+}
+
 // answerOf reads the answer out of a final response made for req and prints it. Our
 // own rows are part of what is printed. tag is for a To without one; "" derives it.
-func (l *Layer) answerOf(req, r *sip.Message, tag string) (a answer, printed, rows []byte) {
+func (l *Layer) answerOf(s *space, req, r *sip.Message, tag string) (a answer, rows []byte) {
 	a = answer{status: r.Status, body: r.Body, recordRoute: copiesRecordRoute(req, r)}
 	if r.Reason != sip.ReasonPhrase(r.Status) && len(r.Reason) < 1000 && !strings.ContainsAny(r.Reason, "\r\n") {
 		a.reason = r.Reason
@@ -78,13 +96,12 @@ func (l *Layer) answerOf(req, r *sip.Message, tag string) (a answer, printed, ro
 			a.tag = l.keys.tag(req)
 		}
 	}
-	b := make([]byte, 0, copiedSize(req)+ownSize(r)+len(a.reason)+len(a.tag)+96)
-	b = a.appendCopied(b, req)
+	b := a.appendCopied(s.printed[:0], req)
 	start := len(b)
 	b = appendOwn(b, r, a.recordRoute)
 	end := len(b)
-	b = a.appendEnd(b)
-	return a, b, b[start:end]
+	s.printed = a.appendEnd(b)
+	return a, s.printed[start:end]
 }
 
 // takesTag says that a response to req adds a tag to its To.
@@ -155,17 +172,6 @@ func copiedSize(req *sip.Message) (n int) {
 	for i := range req.Headers {
 		h := &req.Headers[i]
 		if h.ID != sip.HeaderUnknown && (h.ID <= sip.HeaderCSeq || h.ID == sip.HeaderRecordRoute) {
-			n += len(h.Name) + len(h.Value) + 4
-		}
-	}
-	return n
-}
-
-// ownSize is no less than what appendOwn and the body take.
-func ownSize(r *sip.Message) int {
-	n := len(r.Body)
-	for i := range r.Headers {
-		if h := &r.Headers[i]; isOwn(h.ID, false) {
 			n += len(h.Name) + len(h.Value) + 4
 		}
 	}

@@ -49,18 +49,16 @@ const (
 	viaRport = ";rport;branch="
 )
 
-// insertVia puts our Via behind the request line.
-func insertVia(o *Outgoing, own transport.Endpoint, branch uint64) []byte {
-	n := viaSize(own)
-	head := slices.Grow(o.Head, n)[:len(o.Head)+n]
-	copy(head[o.Line+n:], o.Head[o.Line:])
-	b := append(head[:o.Line], viaStart...)
-	b = append(append(b, o.Flow.Protocol.String()...), ' ')
+// appendHead prints a request's head with our Via behind the request line.
+func appendHead(b []byte, o *Outgoing, own transport.Endpoint, branch uint64) []byte {
+	b = slices.Grow(b, len(o.Head)+viaSize(own))
+	b = append(b, o.Head[:o.Line]...)
+	b = append(append(append(b, viaStart...), o.Flow.Protocol.String()...), ' ')
 	b = own.AppendHostPort(b)
 	b = append(b, viaRport...)
 	b = appendBranch(b, branch)
-	_ = append(b, "\r\n"...)
-	return head
+	b = append(b, "\r\n"...)
+	return append(b, o.Head[o.Line:]...)
 }
 
 func viaSize(own transport.Endpoint) int {
@@ -71,8 +69,3 @@ func viaSize(own transport.Endpoint) int {
 	return len(viaStart) + len(own.Protocol.String()) + len(" ") + len(own.Host) + len(":") + port +
 		len(viaRport) + len(magicCookie) + branchDigits + len("\r\n")
 }
-
-// Overhead is no less than what the Via row adds to a request on a flow whose host
-// is an address.
-const Overhead = len(viaStart) + len("UDP ") + len("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535") +
-	len(viaRport) + len(magicCookie) + branchDigits + len("\r\n")

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"vigie/sip"
 	"vigie/sip/transport"
@@ -28,8 +29,7 @@ type Outgoing struct {
 	Flow   transport.Flow
 	Method string // not INVITE; the CSeq method a response must carry
 	// Head is the request line, its CRLF at Line, and the header rows, Content-Length
-	// and the blank line included. It is the layer's from now on: with room for
-	// Overhead bytes more, Via is put into it in place.
+	// and the blank line included. It is the caller's again when Send returns.
 	Head []byte
 	Line int    // length of the request line with its CRLF
 	Body []byte // may be shared; not changed afterwards
@@ -39,8 +39,11 @@ type Outgoing struct {
 // Size is that of the request on its flow (RFC 3261 §18.1.1).
 func (l *Layer) Size(o *Outgoing) int { return len(o.Head) + viaSize(o.Flow.Endpoint()) + len(o.Body) }
 
-// clientTransaction is one request waiting for its final response.
+// clientTransaction is one request waiting for its final response. When nobody holds
+// it any more another request takes its place, printed head and all: a busy notifier
+// starts and ends a hundred thousand a second (BenchmarkNotify).
 type clientTransaction struct {
+	holders atomic.Int32 // its shard is one, whoever sends another
 	flow    transport.Flow
 	own     transport.Endpoint // what our Via says
 	method  string
@@ -60,9 +63,9 @@ type clientShard struct {
 	index  uint64 // the lowest bits of all branches here
 	mu     sync.Mutex
 	closed bool
-	live   map[uint64]*clientTransaction // by branch; nil once completed, until Timer K
+	live   map[uint64]*clientTransaction // by branch
 	flows  map[transport.Flow]*clientTransaction
-	done   absorbing
+	done   completions
 
 	resend  []queue[clientTransaction] // Timer E, one queue an interval
 	timeout queue[clientTransaction]   // Timer F
@@ -72,8 +75,8 @@ type clientShard struct {
 // was sent and Done is not called. A datagram that finds the queue of its
 // socket full is lost like any other: Timer E sends it again.
 func (l *Layer) Send(o Outgoing) error {
-	tx := &clientTransaction{flow: o.Flow, own: o.Flow.Endpoint(), method: o.Method, user: o.User, body: o.Body}
-	tx.resend.owner, tx.timeout.owner = tx, tx
+	tx := newClient(&o)
+	defer tx.release()
 	s := l.clientFor(o.Flow)
 	if err := l.begin(s, tx, &o); err != nil {
 		return err
@@ -82,14 +85,48 @@ func (l *Layer) Send(o Outgoing) error {
 	if err == nil || errors.Is(err, transport.ErrQueueFull) && !o.Flow.Protocol.Reliable() {
 		return nil
 	}
-	l.metrics.sendErrors.Add(1)
-	s.mu.Lock()
-	pending := l.drop(s, tx)
-	s.mu.Unlock()
-	if !pending {
+	if !l.withdraw(s, tx) {
 		return nil // the flow's end was quicker and has been told
 	}
+	tx.release()
 	return err
+}
+
+var clients = sync.Pool{New: func() any {
+	tx := new(clientTransaction)
+	tx.resend.owner, tx.timeout.owner = tx, tx
+	return tx
+}}
+
+// newClient gives a transaction that the caller holds.
+func newClient(o *Outgoing) *clientTransaction {
+	tx := clients.Get().(*clientTransaction)
+	tx.holders.Store(1)
+	tx.flow, tx.own, tx.method, tx.user, tx.body = o.Flow, o.Flow.Endpoint(), o.Method, o.User, o.Body
+	return tx
+}
+
+// keptHead is the largest head whose space is used again.
+const keptHead = 4 << 10
+
+// release says that one of its holders has done with a transaction.
+func (tx *clientTransaction) release() {
+	if tx.holders.Add(-1) > 0 {
+		return
+	}
+	if cap(tx.head) > keptHead {
+		tx.head = nil
+	}
+	tx.flow, tx.own, tx.user, tx.body, tx.step = transport.Flow{}, transport.Endpoint{}, nil, nil, 0
+	clients.Put(tx)
+}
+
+// withdraw takes out what the transport did not take; false says that it is out.
+func (l *Layer) withdraw(s *clientShard, tx *clientTransaction) bool {
+	l.metrics.sendErrors.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return l.drop(s, tx)
 }
 
 // clientFor chooses the shard of a new transaction: the same for all of one
@@ -105,7 +142,7 @@ func (l *Layer) flowShard(f transport.Flow) uint64 {
 	return maphash.Comparable(l.keys.a, f) % shards
 }
 
-// begin prints a transaction and starts its timers.
+// begin prints a transaction and starts its timers; the shard holds it from then on.
 func (l *Layer) begin(s *clientShard, tx *clientTransaction, o *Outgoing) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +150,8 @@ func (l *Layer) begin(s *clientShard, tx *clientTransaction, o *Outgoing) error 
 		return ErrClosed
 	}
 	tx.branch = s.freeBranch()
-	tx.head = insertVia(o, tx.own, tx.branch)
+	tx.head = appendHead(tx.head[:0], o, tx.own, tx.branch)
+	tx.holders.Add(1)
 	s.live[tx.branch] = tx
 	now := l.clock.now()
 	s.timeout.push(&tx.timeout, now+l.giveUpAfter)
@@ -129,7 +167,8 @@ func (l *Layer) begin(s *clientShard, tx *clientTransaction, o *Outgoing) error 
 	return nil
 }
 
-// drop takes a transaction out of a locked shard; false says that it is out.
+// drop takes a transaction out of a locked shard; false says that it is out. Who
+// took it out releases it.
 func (l *Layer) drop(s *clientShard, tx *clientTransaction) bool {
 	if s.live[tx.branch] != tx {
 		return false
@@ -159,14 +198,13 @@ func (l *Layer) receiveResponse(m *sip.Message) {
 	}
 	s := &l.clients[branch%shards]
 	s.mu.Lock()
-	l.forget(s, l.clock.now())
-	tx, known := s.live[branch]
+	tx := s.live[branch]
 	switch {
-	case known && tx == nil:
+	case tx == nil && s.done.has(branch, l.clock.now()):
 		s.mu.Unlock()
 		l.metrics.absorbed.Add(1)
 		return
-	case !known || !tx.fits(m):
+	case tx == nil || !tx.fits(m):
 		s.mu.Unlock()
 		l.metrics.strayResponses.Add(1)
 		return
@@ -193,37 +231,25 @@ func (tx *clientTransaction) fits(m *sip.Message) bool {
 // complete ends a transaction and, over UDP, remembers it for Timer K.
 func (l *Layer) complete(s *clientShard, tx *clientTransaction) {
 	l.end(s, tx)
-	if tx.flow.Protocol.Reliable() {
-		delete(s.live, tx.branch)
-		return
-	}
-	due := l.clock.now() + int64(l.options.T4)
-	s.live[tx.branch] = nil
-	s.done.add(tx.branch, due)
-	l.clock.wake(due + int64(sweepDelay))
-}
-
-// forget drops completed transactions whose Timer K has fired. Whoever looks
-// for a response calls it first.
-func (l *Layer) forget(s *clientShard, now int64) {
-	for branch, ok := s.done.pop(now); ok; branch, ok = s.done.pop(now) {
-		delete(s.live, branch)
+	delete(s.live, tx.branch)
+	if !tx.flow.Protocol.Reliable() {
+		s.done.add(tx.branch, l.clock.now()+int64(l.options.T4))
 	}
 }
 
-// tell reports the end of a transaction. No lock is held.
+// tell reports the end of a transaction that its shard held. No lock is held.
 func (l *Layer) tell(tx *clientTransaction, status int, m *sip.Message, err error) {
 	l.metrics.sent.count(tx.method, status)
 	if tx.user != nil {
 		tx.user.Done(status, m, err)
 	}
+	tx.release()
 }
 
 // runClient fires the timers of a shard and says when the next one is due.
 func (l *Layer) runClient(s *clientShard, now int64) int64 {
 	timedOut, resend := l.timedOut[:0], l.resend[:0]
 	s.mu.Lock()
-	l.forget(s, now)
 	for w := s.timeout.pop(now); w != nil; w = s.timeout.pop(now) {
 		l.drop(s, w.owner)
 		timedOut = append(timedOut, w.owner)
@@ -233,6 +259,7 @@ func (l *Layer) runClient(s *clientShard, now int64) int64 {
 			tx := w.owner
 			tx.step = min(tx.step+1, len(s.resend)-1)
 			s.resend[tx.step].push(w, now+l.intervals[tx.step])
+			tx.holders.Add(1)
 			resend = append(resend, tx)
 		}
 	}
@@ -253,16 +280,13 @@ func (l *Layer) runClient(s *clientShard, now int64) int64 {
 
 // sendAgain retransmits. A full queue is no failure yet: Timer E comes again.
 func (l *Layer) sendAgain(s *clientShard, tx *clientTransaction) {
+	defer tx.release()
 	l.metrics.resent.Add(1)
 	err := l.transport.Send(tx.flow, tx.head, tx.body)
 	if err == nil || errors.Is(err, transport.ErrQueueFull) {
 		return
 	}
-	l.metrics.sendErrors.Add(1)
-	s.mu.Lock()
-	pending := l.drop(s, tx)
-	s.mu.Unlock()
-	if pending {
+	if l.withdraw(s, tx) {
 		l.tell(tx, 503, nil, err)
 	}
 }
@@ -272,9 +296,6 @@ func (s *clientShard) next() int64 {
 	next := s.timeout.due()
 	for i := range s.resend {
 		next = min(next, s.resend[i].due())
-	}
-	if due, ok := s.done.due(); ok {
-		next = min(next, due+int64(sweepDelay))
 	}
 	return next
 }

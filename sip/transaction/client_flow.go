@@ -52,9 +52,7 @@ func (l *Layer) abandon() {
 		s.mu.Lock()
 		s.closed = true
 		for _, tx := range s.live {
-			if tx != nil {
-				failed = append(failed, tx)
-			}
+			failed = append(failed, tx)
 		}
 		for _, tx := range failed {
 			l.drop(s, tx)
@@ -64,44 +62,4 @@ func (l *Layer) abandon() {
 			l.tell(tx, 503, nil, ErrClosed)
 		}
 	}
-}
-
-// absorbing holds the branches of completed transactions in the order in which
-// Timer K fires: a list of numbers, taken from the front.
-type absorbing struct {
-	entries []absorbed
-	front   int
-}
-
-type absorbed struct {
-	branch uint64
-	due    int64
-}
-
-func (a *absorbing) add(branch uint64, due int64) {
-	if a.front > 64 && a.front > len(a.entries)/2 {
-		n := copy(a.entries, a.entries[a.front:])
-		a.entries, a.front = a.entries[:n], 0
-	}
-	a.entries = append(a.entries, absorbed{branch, due})
-}
-
-// pop takes out the first entry when it is due.
-func (a *absorbing) pop(now int64) (branch uint64, ok bool) {
-	if a.front == len(a.entries) || a.entries[a.front].due > now {
-		return 0, false
-	}
-	branch = a.entries[a.front].branch
-	a.front++
-	if a.front == len(a.entries) {
-		a.entries, a.front = nil, 0
-	}
-	return branch, true
-}
-
-func (a *absorbing) due() (int64, bool) {
-	if a.front == len(a.entries) {
-		return 0, false
-	}
-	return a.entries[a.front].due, true
 }

@@ -50,7 +50,7 @@ func (l *Layer) following(tx *ServerTransaction) *ServerTransaction {
 
 // employ puts the request in the hands of a worker, a new one if all have work
 // and there may be more. It never blocks: the channel has room for every request
-// that may be in progress.
+// that may be in progress, and for the end.
 func (l *Layer) employ(tx *ServerTransaction) {
 	l.work <- tx
 	if l.runnable.Add(1) > l.workers.Load() && l.workers.Load() < maxWorkers {
@@ -59,19 +59,20 @@ func (l *Layer) employ(tx *ServerTransaction) {
 	}
 }
 
-// labour handles requests for as long as the layer lives.
+// labour handles requests until the end comes, and passes that on.
 func (l *Layer) labour() {
-	for {
-		select {
-		case tx := <-l.work:
-			for tx != nil {
-				l.handle(l.ctx, tx)
-				tx = l.following(tx)
-			}
-			l.runnable.Add(-1)
-		case <-l.stop:
+	for tx := range l.work {
+		if tx == nil {
+			l.work <- nil
 			return
 		}
+		for tx != nil {
+			l.handle(l.ctx, tx)
+			next := l.following(tx)
+			tx.release()
+			tx = next
+		}
+		l.runnable.Add(-1)
 	}
 }
 

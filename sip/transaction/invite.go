@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"bytes"
+
 	"vigie/sip"
 )
 
@@ -23,7 +25,7 @@ func (l *Layer) refuseInvite(s *serverShard, tx *ServerTransaction, tag string, 
 		return
 	}
 	tx.timer.leave()
-	tx.invite = &refusedInvite{message: message, tag: tag}
+	tx.invite = &refusedInvite{message: bytes.Clone(message), tag: tag}
 	tx.invite.repeat.owner = tx
 	now := l.clock.now()
 	if !tx.Flow.Protocol.Reliable() {

@@ -15,7 +15,7 @@
 //     in a chunk without pointers: key, status, To tag and our own header rows.
 //     With the retransmitted request it gives the answer again, byte for byte.
 //   - A request sent is one clientTransaction with its printed head; afterwards,
-//     for Timer K, one number.
+//     for Timer K, its branch, until a younger one takes its place (completions.go).
 //
 // All transactions of a kind wait equally long for each of their timers, so
 // that every timer is a queue, first in, first out. One goroutine drives them; it
@@ -42,7 +42,8 @@ import (
 	"vigie/sip/transport"
 )
 
-// Transport carries messages; *transport.Transport is one. Neither method may block.
+// Transport carries messages; *transport.Transport is one. Neither method may block,
+// or keep head or body.
 type Transport interface {
 	Send(f transport.Flow, head, body []byte) error
 	SendResponse(f transport.Flow, top sip.Via, head, body []byte) error
@@ -102,7 +103,7 @@ type Layer struct {
 
 	ctx        context.Context // what requests get
 	cancel     context.CancelFunc
-	work       chan *ServerTransaction // to the workers
+	work       chan *ServerTransaction // to the workers; nil ends them
 	quiet      chan struct{}           // the last request in progress ended while closing
 	stop       chan struct{}
 	goroutines sync.WaitGroup
@@ -124,7 +125,7 @@ func New(t Transport, u User, o Options) *Layer {
 		keys: newKeys(), clock: newClock(),
 		giveUpAfter: 64 * int64(o.T1), timerJ: 64 * int64(o.T1),
 		maxLingering: max(1, o.MaxLingering/shards),
-		work:         make(chan *ServerTransaction, o.MaxRequests),
+		work:         make(chan *ServerTransaction, o.MaxRequests+1),
 		quiet:        make(chan struct{}, 1),
 		stop:         make(chan struct{}),
 	}
@@ -206,6 +207,7 @@ func (l *Layer) Close() {
 	}
 	l.closed.Store(true)
 	close(l.stop)
+	l.work <- nil
 	if l.inProgress.Load() == 0 {
 		l.goroutines.Wait()
 	}

@@ -3,6 +3,7 @@ package transaction
 import (
 	"context"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,8 @@ const (
 
 // ServerTransaction is one request to be answered. Its methods may be called
 // from any goroutine until User.Request returns; the first final response counts.
-// Request and Flow are not changed by anybody. When all is over the message that
-// Request points to is released (sip.Message.Release).
+// Request and Flow are not changed by anybody. Afterwards the message is released
+// (sip.Message.Release) and another request takes the transaction's place.
 type ServerTransaction struct {
 	Request *sip.Message
 	Flow    transport.Flow
@@ -67,6 +68,21 @@ func (l *Layer) receiveRequest(m *sip.Message, flow transport.Flow) {
 	l.enqueue(tx)
 }
 
+var serverTransactions = sync.Pool{New: func() any { return new(ServerTransaction) }}
+
+// release gives back a transaction that nobody looks at any more, and its message.
+// What repeats an INVITE's response still does, and who gives one up may yet.
+func (tx *ServerTransaction) release() {
+	if tx.Request.Method == "INVITE" {
+		return
+	}
+	tx.Request.Release()
+	if tx.state.Load() != overdue {
+		*tx = ServerTransaction{}
+		serverTransactions.Put(tx)
+	}
+}
+
 // repeated gives what a retransmission is answered with: nothing in Trying, the
 // 100 in Proceeding, the final response in Completed (RFC 3261 §17.2.2).
 func (s *serverShard) repeated(k key, m *sip.Message) (again []byte, known bool) {
@@ -101,7 +117,8 @@ func (l *Layer) accept(s *serverShard, k key, m *sip.Message, flow transport.Flo
 			return nil, l.merged(s, k, m, flow)
 		}
 	}
-	tx := &ServerTransaction{Request: m, Flow: flow, layer: l, key: k, merge: merge, order: l.keys.order(m)}
+	tx := serverTransactions.Get().(*ServerTransaction)
+	tx.Request, tx.Flow, tx.layer, tx.key, tx.merge, tx.order = m, flow, l, k, merge, l.keys.order(m)
 	tx.timer.owner = tx
 	if s.live == nil {
 		s.live = make(map[key]*ServerTransaction)
@@ -162,8 +179,10 @@ func (tx *ServerTransaction) Respond(r *sip.Message) error {
 	if tag == "" {
 		tag = sip.NewTag()
 	}
-	a, message, rows := tx.layer.answerOf(tx.Request, r, tag)
-	return tx.finish(&a, message, rows)
+	space := newSpace()
+	defer space.release()
+	a, rows := tx.layer.answerOf(space, tx.Request, r, tag)
+	return tx.finish(&a, space.printed, rows)
 }
 
 func (tx *ServerTransaction) respondTrying() error {
@@ -258,9 +277,11 @@ func (l *Layer) Stateless(req *sip.Message, flow transport.Flow, resp *sip.Messa
 	if resp.Status < 200 || resp.Status > 699 || req.Method == "ACK" {
 		return ErrStatus
 	}
-	_, message, _ := l.answerOf(req, resp, l.keys.tag(req))
+	space := newSpace()
+	defer space.release()
+	l.answerOf(space, req, resp, l.keys.tag(req))
 	l.metrics.received.count(req.Method, resp.Status)
-	return l.respond(flow, req.Via, message)
+	return l.respond(flow, req.Via, space.printed)
 }
 
 // respond hands a printed response to the transport. No lock is held.
@@ -277,7 +298,6 @@ func (l *Layer) respond(flow transport.Flow, top sip.Via, message []byte) error 
 // while it waited for its turn is left alone.
 func (l *Layer) handle(ctx context.Context, tx *ServerTransaction) {
 	defer l.leave()
-	defer tx.release()
 	if !tx.open() {
 		return
 	}
@@ -292,14 +312,6 @@ func (l *Layer) handle(ctx context.Context, tx *ServerTransaction) {
 		}
 	}()
 	l.user.Request(ctx, tx)
-}
-
-// release gives the message of a request back that nobody looks at any more:
-// what repeats an INVITE's response still does.
-func (tx *ServerTransaction) release() {
-	if tx.Request.Method != "INVITE" {
-		tx.Request.Release()
-	}
 }
 
 // open says that the request waits for its final response.
