@@ -30,8 +30,8 @@ func (m *Message) MarkReceived(source netip.AddrPort) {
 		return
 	}
 	params := len(item) - len(m.Via.Params)
-	b := make([]byte, 0, len(row.Value)+64)
-	b = append(b, item[:params]...)
+	var space [256]byte
+	b := append(space[:0], item[:params]...)
 	for s := item[params:]; s != ""; {
 		name, _, _, after := nextParam(s)
 		if !equalFold(name, "received") && !equalFold(name, "rport") {
