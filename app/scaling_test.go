@@ -180,10 +180,10 @@ func accepted(head []byte) []byte {
 
 var officeAddr = netip.MustParseAddrPort("127.0.0.1:6060")
 
-func (o *office) ReadBatch(batch []transport.Datagram) (int, error) {
+func (o *office) ReadBatch(batch []transport.Datagram, wait bool) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.inbox) == 0 && !o.closed {
+	for wait && len(o.inbox) == 0 && !o.closed {
 		o.cond.Wait()
 	}
 	if o.closed {
@@ -191,7 +191,7 @@ func (o *office) ReadBatch(batch []transport.Datagram) (int, error) {
 	}
 	n := min(len(batch), len(o.inbox))
 	for i, m := range o.inbox[:n] {
-		batch[i].N, batch[i].Addr = copy(batch[i].Head, m), officeAddr
+		batch[i].N, batch[i].Addr = copy(batch[i].Data, m), officeAddr
 		batch[i].Local = o.LocalAddr().Addr()
 	}
 	o.inbox = o.inbox[n:]
@@ -202,7 +202,7 @@ func (o *office) WriteBatch(batch []transport.Datagram) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, d := range batch {
-		o.hear(d.Head)
+		o.hear(d.Data)
 	}
 	return len(batch), nil
 }

@@ -207,7 +207,7 @@ func (s *Server) makeServices(ctx context.Context) error {
 		return err
 	}
 	s.engine = event.New(event.Options{
-		Store: s.soft, Logger: s.log,
+		Store: s.soft, Logger: s.log, Settle: s.transport.Settle,
 		Limits: event.Limits{
 			Body: c.Presence.Limits.Body, Publications: c.Presence.Limits.Publications,
 			Subscriptions: c.Presence.Limits.Subscriptions, Failures: c.Presence.Limits.Failures,

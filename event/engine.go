@@ -40,6 +40,10 @@ type Options struct {
 	Workers  int // zero: 8
 	Logger   *slog.Logger
 
+	// Settle returns when hardly any of what watchers are told waits to be sent; nil
+	// returns at once. It is called while many are told.
+	Settle func()
+
 	// Shared says that others write to the store too. A publication is then
 	// changed only at the revision it was read at, a check that costs a
 	// reading; alone, the lock of the resource is check enough.
@@ -52,6 +56,7 @@ type Engine struct {
 	packages map[string]*eventPackage
 	limits   Limits
 	shared   bool
+	settle   func()
 	log      *slog.Logger
 	base     time.Time
 	seed     maphash.Seed
@@ -88,12 +93,16 @@ func New(o Options) *Engine {
 		packages: map[string]*eventPackage{},
 		limits:   o.Limits.orDefault(),
 		shared:   o.Shared,
+		settle:   o.Settle,
 		log:      o.Logger,
 		base:     time.Now(),
 		seed:     maphash.MakeSeed(),
 	}
 	if e.log == nil {
 		e.log = slog.Default()
+	}
+	if e.settle == nil {
+		e.settle = func() {}
 	}
 	if o.Workers == 0 {
 		o.Workers = 8

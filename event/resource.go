@@ -96,7 +96,7 @@ func (r *resource) run() {
 	r.queued = false
 	r.schedule()
 	r.unlock()
-	fanout{tell, r.engine.workers}.run()
+	fanout{tell, r.engine}.run()
 }
 
 // fanoutPiece is how many watchers are told before others have their turn: half a
@@ -106,18 +106,28 @@ const fanoutPiece = 64
 // fanout tells the watchers of one resource in pieces, so that a popular
 // presentity does not hold up the others (SCL-05).
 type fanout struct {
-	tell    []*subscription
-	workers *workers
+	tell   []*subscription
+	engine *Engine
 }
 
+// run goes on until somebody waits for a worker. What is told leaves before more waits
+// to leave: the rest has no right to go ahead of what others are told meanwhile
+// (BenchmarkBesidePopular of interop).
 func (f fanout) run() {
-	now := f.tell[:min(len(f.tell), fanoutPiece)]
-	for _, s := range now {
-		s.send()
-	}
-	if rest := f.tell[len(now):]; len(rest) > 0 {
-		f.workers.give(fanout{rest, f.workers})
-		runtime.Gosched() // what is told leaves before more waits to leave (BenchmarkBesidePopular)
+	for rest := f.tell; len(rest) > 0; {
+		now := rest[:min(len(rest), fanoutPiece)]
+		for _, s := range now {
+			s.send()
+		}
+		if rest = rest[len(now):]; len(rest) == 0 {
+			return
+		}
+		runtime.Gosched()
+		f.engine.settle()
+		if f.engine.workers.waiting() > 0 {
+			f.engine.workers.give(fanout{rest, f.engine})
+			return
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -415,13 +416,15 @@ func TestSubscribeUnknownPackage(t *testing.T) {
 
 // SCL-05: a popular presentity is told of in pieces; a change elsewhere that
 // comes while its watchers are being told is not behind them all, even with one
-// worker.
+// worker; and after each piece what it made to send has time to leave.
 func TestFanoutLetsOthersThrough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var settled atomic.Int32
 		e := New(Options{
 			Store:    store.NewMemory(),
 			Packages: []PackageOptions{{Package: words{}, Lifetimes: Lifetimes{Min: time.Minute, Default: time.Hour, Max: 24 * time.Hour}}},
 			Workers:  1,
+			Settle:   func() { settled.Add(1) },
 			Logger:   slog.New(slog.DiscardHandler),
 		})
 		t.Cleanup(e.Close)
@@ -460,6 +463,9 @@ func TestFanoutLetsOthersThrough(t *testing.T) {
 		}
 		if place := slices.Index(order, "quiet"); place > fanoutPiece {
 			t.Errorf("the other watcher was told as number %d of %d", place+1, len(order))
+		}
+		if got := settled.Load(); got != popular/fanoutPiece-1 {
+			t.Errorf("the engine waited %d times for what %d pieces made to send, want once between any two", got, popular/fanoutPiece)
 		}
 	})
 }

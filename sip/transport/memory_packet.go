@@ -36,8 +36,8 @@ func (c *memoryPacket) arrive(d memoryDatagram) {
 	}
 }
 
-// take waits for at least one datagram and gives up to max. c.mu is free.
-func (c *memoryPacket) take(max int) ([]memoryDatagram, error) {
+// take gives up to max datagrams and waits for the first if it shall. c.mu is free.
+func (c *memoryPacket) take(max int, wait bool) ([]memoryDatagram, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -50,13 +50,15 @@ func (c *memoryPacket) take(max int) ([]memoryDatagram, error) {
 			taken := slices.Clone(c.queue[:min(max, len(c.queue))])
 			c.queue = slices.Delete(c.queue, 0, len(taken))
 			return taken, nil
+		case !wait:
+			return nil, nil
 		}
 		c.cond.Wait()
 	}
 }
 
-func (c *memoryPacket) ReadBatch(batch []Datagram) (int, error) {
-	taken, err := c.take(len(batch))
+func (c *memoryPacket) ReadBatch(batch []Datagram, wait bool) (int, error) {
+	taken, err := c.take(len(batch), wait)
 	for i, d := range taken {
 		batch[i].N = copy(batch[i].Data, d.data)
 		batch[i].Addr = d.from
@@ -119,7 +121,7 @@ func (c *memoryPacket) Close() error {
 type memoryPeer struct{ c *memoryPacket }
 
 func (p memoryPeer) ReadFrom(b []byte) (int, net.Addr, error) {
-	taken, err := p.c.take(1)
+	taken, err := p.c.take(1, true)
 	if err != nil {
 		return 0, nil, err
 	}

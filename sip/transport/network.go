@@ -26,8 +26,9 @@ type PacketOptions struct {
 // PacketConn is a UDP socket that reads and writes many datagrams at a time.
 // One goroutine may read and another one write; Close ends both.
 type PacketConn interface {
-	// ReadBatch fills at least one datagram and says how many.
-	ReadBatch([]Datagram) (int, error)
+	// ReadBatch fills at least one datagram and says how many. Without wait it
+	// fills none when none is there.
+	ReadBatch(batch []Datagram, wait bool) (int, error)
 	// WriteBatch sends the datagrams in order and says how many it sent; the
 	// error is that of the one after.
 	WriteBatch([]Datagram) (int, error)

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -127,7 +128,7 @@ func (s *systemPacket) LocalAddr() netip.AddrPort { return s.addr }
 func (s *systemPacket) ReceiveBuffer() int        { return s.receiveBuffer }
 func (s *systemPacket) Close() error              { return s.conn.Close() }
 
-func (s *systemPacket) ReadBatch(batch []Datagram) (int, error) {
+func (s *systemPacket) ReadBatch(batch []Datagram, wait bool) (int, error) {
 	for len(s.in) < len(batch) {
 		m := ipv4.Message{Buffers: make([][]byte, 1)}
 		if s.sources != nil {
@@ -139,7 +140,14 @@ func (s *systemPacket) ReadBatch(batch []Datagram) (int, error) {
 	for i := range ms {
 		ms[i].Buffers[0] = batch[i].Data
 	}
-	n, err := s.batch.ReadBatch(ms, 0)
+	flags := 0
+	if !wait {
+		flags = syscall.MSG_DONTWAIT
+	}
+	n, err := s.batch.ReadBatch(ms, flags)
+	if !wait && errors.Is(err, syscall.EAGAIN) {
+		return 0, nil
+	}
 	for i := range ms[:max(n, 0)] {
 		d := &batch[i]
 		d.N = ms[i].N

@@ -186,6 +186,17 @@ func (t *Transport) Listeners() []Endpoint {
 // Metrics gives the transport's counters, a prometheus.Collector.
 func (t *Transport) Metrics() *Metrics { return &t.metrics }
 
+// Settle waits until hardly anything waits to be sent over UDP. Whoever has much to
+// send calls it now and then, so that what others send does not stand behind all of
+// it; it must not be called from a Handler method.
+func (t *Transport) Settle() {
+	for _, l := range t.listeners {
+		for _, s := range l.sockets {
+			s.settle()
+		}
+	}
+}
+
 // Send queues a copy of one message, head and body one after the other. It
 // never blocks. Errors are ErrFlowClosed, ErrQueueFull and ErrTooLarge; nil
 // says that the message waits its turn, not that it arrived.

@@ -214,6 +214,60 @@ func TestDatagramQueueIsBounded(t *testing.T) {
 	})
 }
 
+// lazy is a socket that sends nothing until it may.
+type lazy struct {
+	PacketConn
+	may chan struct{}
+}
+
+func (l lazy) WriteBatch(batch []Datagram) (int, error) {
+	<-l.may
+	return l.PacketConn.WriteBatch(batch)
+}
+
+// Settle waits for the writer, and for nobody who is not there.
+func TestSettle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := NewMemory()
+		tr, err := New(Options{Network: n, Listen: listens(t, "udp://192.0.2.1:5060")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := tr.listeners[0].sockets[0]
+		network := lazy{s.conn, make(chan struct{})}
+		s.conn = network
+		send := func() {
+			if err := s.send([]byte("x"), nil, ap("192.0.2.9:5060"), s.conn.LocalAddr().Addr()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send()
+		tr.Settle() // there is no writer yet
+		tr.Serve(newRecorder())
+		synctest.Wait()
+		tr.Settle() // it has taken what waited
+		send()
+		settled := make(chan struct{})
+		go func() {
+			defer close(settled)
+			tr.Settle()
+		}()
+		synctest.Wait()
+		select {
+		case <-settled:
+			t.Error("Settle returned while a datagram waited")
+		default:
+		}
+		network.may <- struct{}{}
+		<-settled
+		send()
+		s.finish()
+		tr.Settle() // the socket has come to its end
+		close(network.may)
+		tr.Close()
+	})
+}
+
 // What was queued before Close still leaves.
 func TestCloseSendsWhatIsQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
