@@ -59,7 +59,10 @@ type Options struct {
 }
 
 // Presence is the event package. It has no state of its own.
-type Presence struct{ options Options }
+type Presence struct {
+	options Options
+	types   []string // taken and given
+}
 
 var _ event.Package = (*Presence)(nil)
 
@@ -71,17 +74,17 @@ func New(o Options) *Presence {
 	if o.Others == "" {
 		o.Others = Confirm
 	}
-	return &Presence{options: o}
+	return &Presence{options: o, types: []string{MediaType}}
 }
 
 // Name implements event.Package.
 func (p *Presence) Name() string { return "presence" }
 
 // PublishTypes implements event.Package.
-func (p *Presence) PublishTypes() []string { return []string{MediaType} }
+func (p *Presence) PublishTypes() []string { return p.types }
 
 // NotifyTypes implements event.Package.
-func (p *Presence) NotifyTypes() []string { return []string{MediaType} }
+func (p *Presence) NotifyTypes() []string { return p.types }
 
 // Read implements event.Package. Whatever can be understood of a document is
 // taken; only a missing root, entity, tuple id or status makes it malformed. The

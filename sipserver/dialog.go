@@ -35,13 +35,6 @@ type dialog struct {
 	held         *event.Notification // until that response is on its way, or the store has a higher reserve
 }
 
-// common is what never changes in a dialog and is the same in many.
-type common struct {
-	server  *Server
-	contact string // our Contact field
-	event   string // our Event field
-}
-
 func (d *dialog) server() *Server { return d.common.Value().server }
 
 // flow is a transport.Flow in little space: all but the peer's address is the

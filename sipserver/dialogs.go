@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+
+	"vigie/sip"
 )
 
 // tag is a local tag: 64 random bits (RFC 3261 §19.3 asks for 32), printed in
@@ -14,11 +16,14 @@ const tagBase = 32
 
 func newTag() tag { return tag(rand.Uint64()) }
 
-func (t tag) String() string { return strconv.FormatUint(uint64(t), tagBase) }
+// param is the tag as a parameter of To.
+func (t tag) param() sip.Params {
+	return sip.Params(t.appendTo(append(make([]byte, 0, 24), ";tag="...)))
+}
 
 func (t tag) appendTo(b []byte) []byte { return strconv.AppendUint(b, uint64(t), tagBase) }
 
-// parseTag reads what String gave; no other tag is ours.
+// parseTag reads what appendTo wrote; no other tag is ours.
 func parseTag(s string) (tag, bool) {
 	n, err := strconv.ParseUint(s, tagBase, 64)
 	return tag(n), err == nil

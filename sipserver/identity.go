@@ -64,14 +64,14 @@ func (x *exchange) authenticate(from sip.URI, trusted bool) (event.Identity, err
 	if trusted {
 		source = netip.Addr{} // everybody is behind it
 	}
-	realm := x.realm(from)
-	account, err := s.Digest.Verify(x, auth.Request{
+	realm, local := x.realm(from), x.tx.Flow.Local.Addr()
+	account, err := s.Digest.Verify(x.Context, auth.Request{
 		Realm:  realm,
 		Method: x.req.Method,
 		Rows:   x.req.Rows(sip.HeaderAuthorization),
 		Body:   x.req.Body,
 		Source: source,
-		Serves: x.serves,
+		Serves: func(uri string) bool { return s.serves(uri, local) },
 	})
 	if err != nil {
 		return event.Identity{}, x.unauthenticated(realm, err)
@@ -121,9 +121,8 @@ func (x *exchange) realm(from sip.URI) string {
 
 // serves tells whether the uri of credentials names something of this server
 // (RFC 3261 §22.4): one of its domains or its own address, which in-dialog
-// requests are sent to.
-func (x *exchange) serves(uri string) bool {
-	s := x.server
+// requests are sent to. local is the address that the request arrived at.
+func (s *Server) serves(uri string, local netip.Addr) bool {
 	u, err := sip.ParseURI(uri)
 	if err != nil {
 		return false
@@ -136,7 +135,7 @@ func (x *exchange) serves(uri string) bool {
 			return true
 		}
 	}
-	return s.isOwn(u, x.tx.Flow.Local.Addr())
+	return s.isOwn(u, local)
 }
 
 // isOwn tells whether a URI's host is a numeric address we listen on; local is

@@ -36,8 +36,25 @@ func (d *dialog) Notify(s event.Subscription, n event.Notification) {
 	d.transmit(n)
 }
 
-// hold keeps a copy, lest each notification be on the heap. With d.mu.
-func (d *dialog) hold(n event.Notification) { d.held = &n }
+// notifications are those that dialogs hold; each is kept briefly.
+var notifications = sync.Pool{New: func() any { return new(event.Notification) }}
+
+// hold keeps a notification for later. With d.mu.
+func (d *dialog) hold(n event.Notification) {
+	d.held = notifications.Get().(*event.Notification)
+	*d.held = n
+}
+
+// transmitHeld sends what was held, if anything was.
+func (d *dialog) transmitHeld(held *event.Notification) {
+	if held == nil {
+		return
+	}
+	n := *held
+	*held = event.Notification{}
+	notifications.Put(held)
+	d.transmit(n)
+}
 
 // release lets the NOTIFY go that was held until the SUBSCRIBE was answered.
 func (d *dialog) release() {
@@ -45,9 +62,7 @@ func (d *dialog) release() {
 	held := d.held
 	d.answering, d.held = false, nil
 	d.mu.Unlock()
-	if held != nil {
-		d.transmit(*held)
-	}
+	d.transmitHeld(held)
 }
 
 // transmit prints the NOTIFY and sends it the way it should take.
@@ -100,7 +115,7 @@ func (d *dialog) save() {
 		case err != nil:
 			subscription.Notified(event.Outcome{Result: event.Failed})
 		default:
-			d.transmit(*waiting)
+			d.transmitHeld(waiting)
 		}
 	})
 }
@@ -352,4 +367,3 @@ func outcome(status int, response *sip.Message) event.Outcome {
 }
 
 var _ event.Keeper = (*dialog)(nil)
-var _ context.Context = (*exchange)(nil)

@@ -14,7 +14,7 @@ func (x *exchange) options() error {
 	if err != nil {
 		return err
 	}
-	if uri.User != "" && !x.serves(uri.String()) {
+	if uri.User != "" && !x.server.serves(uri.String(), x.tx.Flow.Local.Addr()) {
 		return x.server.unwelcome(refuse(404, ""))
 	}
 	if tag := x.req.To.Tag(); tag != "" && x.server.dialogs.find(x.req.CallID, tag, x.req.From.Tag()) == nil {

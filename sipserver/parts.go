@@ -3,6 +3,7 @@ package sipserver
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // parts are the strings of a dialog, one after the other in one allocation.
@@ -33,13 +34,14 @@ func makeParts(values [partCount]string) (parts, error) {
 	if total > 0xffff {
 		return parts{}, errPartsTooLong
 	}
-	b := make([]byte, 0, total)
+	var text strings.Builder
+	text.Grow(total)
 	var p parts
 	for i, v := range values {
-		b = append(b, v...)
-		p.ends[i] = uint16(len(b))
+		text.WriteString(v)
+		p.ends[i] = uint16(text.Len())
 	}
-	p.text = string(b)
+	p.text = text.String()
 	return p, nil
 }
 

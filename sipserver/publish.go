@@ -45,10 +45,10 @@ func (x *exchange) publish() error {
 		Expires:  x.expires(),
 		Body:     body,
 	}
-	receipt, err := x.server.Events.Publish(x, q)
+	receipt, err := x.server.Events.Publish(x.Context, q)
 	if foreign := (*event.UnsupportedBodyError)(nil); errors.As(err, &foreign) && x.optionalBody() {
 		q.Body = nil // it counts as not there, RFC 3261 §8.2.3
-		receipt, err = x.server.Events.Publish(x, q)
+		receipt, err = x.server.Events.Publish(x.Context, q)
 	}
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (x *exchange) owner(who event.Identity, aor sip.URI) error {
 	if who.URI == aor || slices.Contains(who.Also, aor) {
 		return nil
 	}
-	account, err := x.server.Accounts.ByAOR(x, aor.String())
+	account, err := x.server.Accounts.ByAOR(x.Context, aor.String())
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("look for the delegates of %s: %w", aor, err)
 	}

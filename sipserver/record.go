@@ -60,9 +60,9 @@ func appendFlow(b []byte, f transport.Flow, direct, local bool) []byte {
 	}
 	b = append(b, kind)
 	for _, a := range []netip.AddrPort{f.Local, f.Remote} {
-		text, _ := a.MarshalBinary()
-		b = append(b, byte(len(text)))
-		b = append(b, text...)
+		start := len(b)
+		b, _ = a.AppendBinary(append(b, 0))
+		b[start] = byte(len(b) - start - 1)
 	}
 	return b
 }

@@ -124,7 +124,7 @@ func (x *exchange) refuse(err error) {
 	r := x.server.refusal(err)
 	if r.status == 500 {
 		x.server.Logger.Error("request failed", "method", x.req.Method, "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "err", err)
-	} else if x.server.Logger.Enabled(x, slog.LevelDebug) {
+	} else if x.server.Logger.Enabled(x.Context, slog.LevelDebug) {
 		x.server.Logger.Debug("request refused", "method", x.req.Method, "call_id", x.req.CallID, "peer", x.tx.Flow.Remote, "status", r.status, "err", err)
 	}
 	x.answer(r)

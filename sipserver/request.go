@@ -16,7 +16,8 @@ import (
 // allow lists the methods served (RFC 3261 §20.5).
 const allow = "CANCEL, OPTIONS, PUBLISH, SUBSCRIBE"
 
-// exchange is one request with the means to answer it.
+// exchange is one request with the means to answer it. It stays on the stack:
+// what outlives a call gets its parts.
 type exchange struct {
 	context.Context
 	server *Server
@@ -90,12 +91,12 @@ func (x *exchange) target() (aor sip.URI, entity string, err error) {
 		return sip.URI{}, "", x.server.unwelcome(refuse(404, ""))
 	}
 	aor = uri.AOR()
-	if err := x.server.exists(x, aor); err != nil {
+	if err := x.server.exists(x.Context, aor); err != nil {
 		return sip.URI{}, "", err
 	}
 	uri.Params, uri.Headers, uri.Password, uri.Port = "", "", "", 0
-	if entity = uri.String(); entity == aor.String() {
-		entity = ""
+	if uri != aor {
+		entity = uri.String()
 	}
 	return aor, entity, nil
 }
@@ -215,7 +216,7 @@ func (x *exchange) optionalBody() bool {
 	return strings.EqualFold(handling, "optional")
 }
 
-func (s *Server) allowEvents() string {
+func (s *Server) packages() string {
 	names := s.Events.Packages()
 	slices.Sort(names)
 	return strings.Join(names, ", ")

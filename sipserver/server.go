@@ -85,10 +85,13 @@ type Server struct {
 	Options
 	domains map[string]bool
 	dialogs dialogs
+	commons commons
 	layer   *transaction.Layer
 	network Network
 	locator Locator
 	own     map[netip.AddrPort]bool
+
+	allowEvents func() string // the Allow-Events field, made once
 
 	closing    sync.Mutex // held to start something in the background, and to end that
 	closed     bool
@@ -110,6 +113,7 @@ func New(o Options) *Server {
 		s.Metrics = NewMetrics()
 	}
 	s.dialogs.init()
+	s.allowEvents = sync.OnceValue(s.packages)
 	s.stop, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -147,7 +151,7 @@ func (s *Server) inBackground(fn func()) {
 
 // Request implements transaction.User.
 func (s *Server) Request(ctx context.Context, tx *transaction.ServerTransaction) {
-	x := &exchange{Context: ctx, server: s, tx: tx, req: tx.Request}
+	x := exchange{Context: ctx, server: s, tx: tx, req: tx.Request}
 	var err error
 	switch tx.Request.Method {
 	case "PUBLISH":

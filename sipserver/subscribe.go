@@ -2,12 +2,12 @@ package sipserver
 
 import (
 	"slices"
+	"strconv"
 	"strings"
-	"unique"
+	"time"
 
 	"vigie/event"
 	"vigie/sip"
-	"vigie/sip/transport"
 )
 
 // subscribe handles SUBSCRIBE (RFC 6665 §4.2.1): a new subscription, or one
@@ -63,18 +63,19 @@ func (x *exchange) subscribe() error {
 // sends at once is held until the 200 is on its way (EVT-10).
 func (x *exchange) begin(d *dialog, q event.Subscribe) error {
 	x.server.dialogs.add(d)
-	subscription, err := x.server.Events.Subscribe(x, q, d)
+	subscription, err := x.server.Events.Subscribe(x.Context, q, d)
 	if err != nil {
 		x.server.dialogs.remove(d)
 		return err
 	}
 	d.stored()
-	r := sip.NewAnswer(200, d.tag.String())
+	r := sip.NewAnswer(200, "")
+	r.To.Params = d.tag.param()
 	for route := range x.req.Rows(sip.HeaderRecordRoute) { // RFC 3261 §12.1.1
 		r.Add(sip.HeaderRecordRoute, route)
 	}
 	r.Add(sip.HeaderContact, d.common.Value().contact)
-	r.Add(sip.HeaderExpires, seconds(subscription.Expires()))
+	r.Add(sip.HeaderExpires, x.seconds(subscription.Expires()))
 	r.Add(sip.HeaderAllowEvents, x.server.allowEvents())
 	if x.server.ServerHeader != "" {
 		r.Add(sip.HeaderServer, x.server.ServerHeader)
@@ -98,7 +99,7 @@ func (x *exchange) resubscribe() error {
 	if d == nil {
 		return refuse(481, "Subscription does not exist")
 	}
-	if who.URI.String() != d.watcher() { // RFC 6665 §6.5
+	if !writes(d.watcher(), who.URI) { // RFC 6665 §6.5
 		return refuse(403, "The dialog belongs to somebody else")
 	}
 	ev, pkg, err := x.event()
@@ -136,7 +137,7 @@ func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
 		d.release()
 		return event.ErrGone
 	}
-	granted, err := subscription.Refresh(x, event.Refresh{Expires: x.expires(), Form: form})
+	granted, err := subscription.Refresh(x.Context, event.Refresh{Expires: x.expires(), Form: form})
 	if err != nil {
 		undo()
 		d.release()
@@ -145,7 +146,7 @@ func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
 	d.stored()
 	r := x.response(200)
 	r.Add(sip.HeaderContact, d.common.Value().contact)
-	r.Add(sip.HeaderExpires, seconds(granted))
+	r.Add(sip.HeaderExpires, x.seconds(granted))
 	x.send(r)
 	d.release()
 	return nil
@@ -186,7 +187,8 @@ func (x *exchange) newTarget() (string, error) {
 // (RFC 6665 §4.1.2.1); without one the package's default holds.
 func (x *exchange) accept(pkg event.Package) (event.Form, error) {
 	types := pkg.NotifyTypes()
-	if x.req.Count(sip.HeaderAccept) == 0 {
+	value, said := x.req.Header(sip.HeaderAccept)
+	if !said || value == types[0] && x.req.Count(sip.HeaderAccept) == 1 { // as nearly all do
 		return event.Form{Type: types[0]}, nil
 	}
 	accept, err := sip.ParseAccept(x.req.Values(sip.HeaderAccept))
@@ -222,6 +224,23 @@ func (x *exchange) direct() bool {
 	return n == 1
 }
 
+// seconds writes a lifetime; most get the one they ask for, and then it is
+// written already.
+func (x *exchange) seconds(d time.Duration) string {
+	var space [20]byte
+	text := strconv.AppendInt(space[:0], int64(d/time.Second), 10)
+	if wish, _ := x.req.Header(sip.HeaderExpires); wish == string(text) {
+		return wish
+	}
+	return string(text)
+}
+
+// writes says whether text is how u is printed.
+func writes(text string, u sip.URI) bool {
+	var space [128]byte
+	return string(u.AppendTo(space[:0])) == text
+}
+
 // newDialog makes the dialog that a 2xx will establish.
 func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity string) (*dialog, error) {
 	var routes strings.Builder
@@ -231,9 +250,9 @@ func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity st
 		}
 		routes.WriteString(route)
 	}
-	watcher := who.URI.String()
-	if watcher == x.req.From.URI {
-		watcher = ""
+	watcher := ""
+	if !writes(x.req.From.URI, who.URI) {
+		watcher = who.URI.String()
 	}
 	p, err := makeParts([partCount]string{
 		partCallID:    x.req.CallID,
@@ -249,30 +268,16 @@ func (x *exchange) newDialog(who event.Identity, ev sip.Event, target, entity st
 		return nil, refuse(400, phrase(err.Error()))
 	}
 	d := &dialog{tag: newTag(), parts: p, direct: x.direct(), remoteCSeq: x.req.CSeq.Number, answering: true}
-	d.common = unique.Make(common{
-		server:  x.server,
-		contact: contactField(x.tx.Flow, strings.HasPrefix(x.req.RequestURI, "sips:")),
-		event:   eventField(ev),
+	d.common = x.server.commons.of(x.server, arrival{
+		own:    x.tx.Flow.Endpoint(),
+		secure: strings.HasPrefix(x.req.RequestURI, "sips:"),
+		event:  eventField(ev),
 	})
 	d.local = x.tx.Flow.Remote.Addr().IsLoopback()
 	if d.direct {
 		d.flow = makeFlow(x.tx.Flow)
 	}
 	return d, nil
-}
-
-// contactField is our Contact towards a watcher: the endpoint it reached us
-// by, with its transport and port.
-func contactField(f transport.Flow, secure bool) string {
-	e := f.Endpoint()
-	scheme, param := "sip:", ""
-	switch {
-	case secure && f.Protocol.Secure():
-		scheme = "sips:"
-	case f.Protocol != transport.UDP:
-		param = ";transport=" + f.Protocol.Scheme()
-	}
-	return "<" + scheme + e.HostPort() + param + ">"
 }
 
 // eventField repeats the package and id of a subscription and nothing else
