@@ -53,7 +53,7 @@ func (f *Feed) Join(prefix string) *Follower {
 	return w
 }
 
-// Publish queues changes for the followers, copying the values that one wants.
+// Publish queues changes for the followers, copying the values and marks that one wants.
 func (f *Feed) Publish(changes ...Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -94,7 +94,7 @@ func (w *Follower) add(changes []Change) {
 			w.end(ErrBehind)
 			return
 		}
-		c.Value = append([]byte(nil), c.Value...)
+		c.Value, c.Mark = append([]byte(nil), c.Value...), append([]byte(nil), c.Mark...)
 		w.bytes += len(c.Value)
 		w.waiting = append(w.waiting, c)
 	}

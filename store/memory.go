@@ -115,7 +115,9 @@ func (m *Memory) write(ctx context.Context, e Entry, match uint64) (uint64, erro
 	if !m.matches(e.Key, match) {
 		return 0, ErrConflict
 	}
-	m.keep(&e)
+	if err := m.keep(&e); err != nil {
+		return 0, err
+	}
 	m.revision++
 	e.Revision = m.revision
 	// Round(0): an expiry is a moment of the world's clock, as it is on a disk.
@@ -126,15 +128,20 @@ func (m *Memory) write(ctx context.Context, e Entry, match uint64) (uint64, erro
 	return m.revision, nil
 }
 
-// keep gives the entry a key and value that nobody else changes: for one that
-// is prolonged, what is there.
-func (m *Memory) keep(e *Entry) {
+// keep gives the entry a key, value and mark that nobody else changes: for one
+// that is prolonged, the key and value that are there.
+func (m *Memory) keep(e *Entry) error {
+	e.Mark = slices.Clone(e.Mark)
 	old, ok := m.entries[e.Key]
-	if ok && !e.Prolonged.IsZero() && old.Revision == e.Revision {
+	switch prolonged := !e.Prolonged.IsZero(); {
+	case prolonged && ok && old.Revision == e.Revision:
 		e.Key, e.Value = old.Key, old.Value
-		return
+		return nil
+	case prolonged && e.Value == nil:
+		return ErrValueWanted
 	}
 	e.Key, e.Value, e.Prolonged = strings.Clone(e.Key), slices.Clone(e.Value), time.Time{}
+	return nil
 }
 
 // sweep drops entries too old to be seen, whenever the store has doubled.

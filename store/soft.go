@@ -27,11 +27,12 @@ type Soft interface {
 	Put(ctx context.Context, key string, value []byte, expires time.Time, match uint64) (uint64, error)
 
 	// Prolong is Put of the value that is there already: the entry gets a new
-	// expiry and revision. entry is what is there (key, value, revision) as its
-	// only writer knows it, who wrote or loaded it and has not removed it. A
-	// store then need not write the value again; one that may have lost the
-	// entry meanwhile does. Whoever shares an entry with other writers gives
-	// match.
+	// expiry, revision and mark. entry is what is there (key, value, revision) as
+	// its only writer knows it, who wrote or loaded it and has not removed it, and
+	// the mark it shall have. A store then need not write the value again; one
+	// that may have lost the entry meanwhile, or has followers, needs it. Whoever
+	// leaves the value out (nil) then gets ErrValueWanted. Whoever shares an entry
+	// with other writers gives match.
 	Prolong(ctx context.Context, entry Entry, expires time.Time, match uint64) (uint64, error)
 
 	// Delete removes the entry and returns a fresh revision, the one that the
@@ -41,15 +42,15 @@ type Soft interface {
 
 	// Load calls fn for each entry whose key starts with prefix, in key order,
 	// as they all were at one moment. Load stops at fn's first error and
-	// returns it. The entry's Value is valid only during fn, which may call
-	// the store.
+	// returns it. The entry's Value and Mark are valid only during fn, which may
+	// call the store.
 	Load(ctx context.Context, prefix string, fn func(Entry) error) error
 
 	// Follow calls fn for each entry that Load would give, in key order, then
 	// for every later change under prefix in revision order, one call after
 	// the other, until ctx ends (its error is returned), fn returns an error
 	// (returned too), the store closes (ErrClosed) or fn is too slow
-	// (ErrBehind). The change's Value is valid only during fn.
+	// (ErrBehind). The change's Value and Mark are valid only during fn.
 	Follow(ctx context.Context, prefix string, fn func(Change) error) error
 
 	// Close writes what waits, ends the followers and waits for everything
@@ -64,6 +65,7 @@ type Entry struct {
 	Revision  uint64
 	Expires   time.Time // zero: never
 	Prolonged time.Time // when it was, if it has been since the value was written
+	Mark      []byte    // a few octets that came with that and go with the next Put or Prolong
 }
 
 // Purgeable says that the entry ran out so long ago that no reader sees it.

@@ -34,6 +34,10 @@ var (
 	// Nothing was written: read again and decide anew.
 	ErrConflict = errors.New("store: the entry has another revision")
 
+	// ErrValueWanted answers a Prolong without a value whose store needs the
+	// value. Nothing was written: put it.
+	ErrValueWanted = errors.New("store: the value of the entry is wanted")
+
 	// ErrNotFound says that there is no such account, token or setting.
 	ErrNotFound = errors.New("store: not found")
 

@@ -29,6 +29,7 @@ type operation struct {
 	kind    operationKind
 	key     string
 	value   []byte
+	mark    []byte // for prolong
 	expires time.Time
 	match   uint64
 	known   uint64    // for prolong: the revision that the caller knows
@@ -45,6 +46,7 @@ type operationKind uint8
 const (
 	put operationKind = iota
 	prolong
+	replace // a prolong that writes the value, too
 	remove
 	purge // a removal that nobody hears of and that takes no revision
 	sweep // the same for a prolongation that holds no more
@@ -59,8 +61,8 @@ func (s *Store) Put(ctx context.Context, key string, value []byte, expires time.
 
 // Prolong implements store.Soft.
 func (s *Store) Prolong(ctx context.Context, entry store.Entry, expires time.Time, match uint64) (uint64, error) {
-	return s.do(ctx, operation{kind: prolong, key: entry.Key, value: entry.Value, known: entry.Revision,
-		at: time.Now(), expires: expires, match: match})
+	return s.do(ctx, operation{kind: prolong, key: entry.Key, value: entry.Value, mark: entry.Mark,
+		known: entry.Revision, at: time.Now(), expires: expires, match: match})
 }
 
 // Delete implements store.Soft.
@@ -202,6 +204,10 @@ func (s *Store) write(e *engine, group []*operation) error {
 			continue
 		}
 		s.doubt(o)
+		if o.lacksValue(wanted) {
+			o.err = store.ErrValueWanted
+			continue
+		}
 		if o.kind < purge {
 			revision++
 			o.revision = revision
@@ -226,35 +232,51 @@ func (s *Store) write(e *engine, group []*operation) error {
 	return nil
 }
 
-// doubt makes of a prolongation a Put when its entry may be gone without the
+// doubt has a prolongation write the value when its entry may be gone without the
 // caller's doing, and remembers what purging makes doubtful.
 func (s *Store) doubt(o *operation) {
 	switch {
 	case o.kind == purge:
 		s.doubtful = max(s.doubtful, o.match)
 	case o.kind == prolong && (o.known <= s.doubtful || o.match != store.AnyRevision && o.match != o.known):
-		o.kind = put
+		o.kind = replace
 	}
+}
+
+// lacksValue says that the value of a prolongation must be known and is not; it
+// is wanted by whoever follows.
+func (o *operation) lacksValue(wanted bool) bool {
+	return o.value == nil && (o.kind == replace || o.kind == prolong && wanted)
 }
 
 // add writes one operation into the batch, in place.
 func add(batch *cockroach.Batch, o *operation) error {
 	switch o.kind {
 	case put:
-		d := set(batch, kindEntry, o.key, headerLen+len(o.value))
-		putHeader(d.Value, o.revision, o.expires)
-		copy(d.Value[headerLen:], o.value)
-		return d.Finish()
+		return addEntry(batch, o)
 	case prolong:
-		d := set(batch, kindProlonged, o.key, prolongedLen)
-		putProlongation(d.Value, o.revision, o.expires, o.at)
-		return d.Finish()
+		return addProlongation(batch, o)
+	case replace:
+		return errors.Join(addEntry(batch, o), addProlongation(batch, o))
 	case sweep:
 		return del(batch, kindProlonged, o.key)
 	case purge:
 		return errors.Join(del(batch, kindEntry, o.key), del(batch, kindProlonged, o.key))
 	}
 	return del(batch, kindEntry, o.key)
+}
+
+func addEntry(batch *cockroach.Batch, o *operation) error {
+	d := set(batch, kindEntry, o.key, headerLen+len(o.value))
+	putHeader(d.Value, o.revision, o.expires)
+	copy(d.Value[headerLen:], o.value)
+	return d.Finish()
+}
+
+func addProlongation(batch *cockroach.Batch, o *operation) error {
+	d := set(batch, kindProlonged, o.key, prolongedLen+len(o.mark))
+	putProlongation(d.Value, prolongation{o.revision, o.expires, o.at, o.mark})
+	return d.Finish()
 }
 
 func set(batch *cockroach.Batch, kind byte, key string, n int) *cockroach.DeferredBatchOp {
@@ -278,9 +300,9 @@ func (s *Store) publish(group []*operation) {
 		case o.kind == put:
 			s.feed.Publish(store.Change{Entry: store.Entry{
 				Key: o.key, Value: o.value, Revision: o.revision, Expires: o.expires.Round(0)}})
-		case o.kind == prolong:
+		case o.kind == prolong, o.kind == replace:
 			s.feed.Publish(store.Change{Entry: store.Entry{
-				Key: o.key, Value: o.value, Revision: o.revision, Expires: o.expires.Round(0), Prolonged: o.at.Round(0)}})
+				Key: o.key, Value: o.value, Revision: o.revision, Expires: o.expires.Round(0), Prolonged: o.at.Round(0), Mark: o.mark}})
 		case o.existed:
 			s.feed.Publish(store.Change{Deleted: true, Entry: store.Entry{Key: o.key, Revision: o.revision}})
 		}
@@ -331,7 +353,7 @@ func (k *overlay) note(o *operation) {
 func (k *overlay) change(o *operation) {
 	switch {
 	case o.err != nil, o.kind == sweep:
-	case o.kind == put, o.kind == prolong:
+	case o.kind == put, o.kind == prolong, o.kind == replace:
 		k.changed[o.key] = o.revision
 	default:
 		k.changed[o.key] = 0

@@ -28,7 +28,8 @@ const (
 	form      = 1
 )
 
-// A prolongation's value is a header, as an entry has, and when it was written.
+// A prolongation's value is a header, as an entry has, when it was written, and
+// the mark.
 const prolongedLen = headerLen + 8
 
 // prolongation is what Prolong leaves beside an entry, so that a value of many
@@ -36,6 +37,7 @@ const prolongedLen = headerLen + 8
 type prolongation struct {
 	revision    uint64
 	expires, at time.Time
+	mark        []byte
 }
 
 func putHeader(b []byte, revision uint64, expires time.Time) {
@@ -67,16 +69,18 @@ func readEntry(key string, b []byte) (store.Entry, error) {
 	return store.Entry{Key: key, Revision: revisionIn(b), Expires: timeIn(b[9:]), Value: b[headerLen:]}, nil
 }
 
-func putProlongation(b []byte, revision uint64, expires, now time.Time) {
-	putHeader(b, revision, expires)
-	binary.BigEndian.PutUint64(b[headerLen:], uint64(nanoseconds(now)))
+func putProlongation(b []byte, p prolongation) {
+	putHeader(b, p.revision, p.expires)
+	binary.BigEndian.PutUint64(b[headerLen:], uint64(nanoseconds(p.at)))
+	copy(b[prolongedLen:], p.mark)
 }
 
+// readProlongation gives a prolongation whose mark points into b.
 func readProlongation(b []byte) (prolongation, error) {
-	if len(b) != prolongedLen || b[0] != form {
+	if len(b) < prolongedLen || b[0] != form {
 		return prolongation{}, fmt.Errorf("%w: a prolongation of %d octets", cockroach.ErrCorruption, len(b))
 	}
-	return prolongation{revisionIn(b), timeIn(b[9:]), timeIn(b[headerLen:])}, nil
+	return prolongation{revisionIn(b), timeIn(b[9:]), timeIn(b[headerLen:]), b[prolongedLen:]}, nil
 }
 
 // join gives the entry under the same key what the prolongation says, if there
@@ -85,7 +89,7 @@ func (p prolongation) join(e *store.Entry) bool {
 	if e.Revision == 0 || p.revision < e.Revision {
 		return false
 	}
-	e.Revision, e.Expires, e.Prolonged = p.revision, p.expires, p.at
+	e.Revision, e.Expires, e.Prolonged, e.Mark = p.revision, p.expires, p.at, p.mark
 	return true
 }
 

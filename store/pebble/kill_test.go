@@ -44,6 +44,7 @@ func writeUntilKilled(dir string, d Durability) {
 					e.Key, e.Value = key, fmt.Appendf(nil, "%s %d %s", key, i, strings.Repeat("x", i%700))
 					revision, err = s.Put(context.Background(), key, e.Value, expires, store.AnyRevision)
 				} else {
+					e.Mark = fmt.Appendf(nil, "%s %d ", key, i-1)
 					revision, err = s.Prolong(context.Background(), e, expires, store.AnyRevision)
 				}
 				e.Revision = revision
@@ -125,7 +126,7 @@ func runAndKill(t *testing.T, dir string, d Durability, confirmed func(string, u
 }
 
 // checkConfirmed: each key has at least the revision that was confirmed, and
-// the value that was written with it.
+// the value and mark that were written with it.
 func checkConfirmed(t *testing.T, dir string, d Durability, confirmed map[string]uint64) {
 	t.Helper()
 	s := open(t, dir, Options{Durability: d})
@@ -133,8 +134,8 @@ func checkConfirmed(t *testing.T, dir string, d Durability, confirmed map[string
 	found := make(map[string]uint64)
 	err := s.Load(context.Background(), "", func(e store.Entry) error {
 		found[e.Key] = e.Revision
-		if !strings.HasPrefix(string(e.Value), e.Key+" ") {
-			t.Errorf("%s holds %q", e.Key, e.Value)
+		if !strings.HasPrefix(string(e.Value), e.Key+" ") || !strings.HasPrefix(string(e.Value), string(e.Mark)) {
+			t.Errorf("%s holds %q, marked %q", e.Key, e.Value, e.Mark)
 		}
 		return nil
 	})

@@ -90,7 +90,7 @@ func (m *metrics) unregister(r prometheus.Registerer) {
 // observe counts one finished operation.
 func (m *metrics) observe(kind operationKind, took time.Duration, err error) {
 	switch {
-	case kind >= purge:
+	case kind >= purge, errors.Is(err, store.ErrValueWanted):
 	case err == nil:
 		m.latency.Observe(took.Seconds())
 	case errors.Is(err, store.ErrConflict):

@@ -22,10 +22,10 @@
 // a later call, at most one a second, opens the directory anew and goes on
 // (engine.go). So a full disk costs refusals and nothing else.
 //
-// Prolongations. A refresh changes nothing but expiry and revision, so it is
-// written as a small record beside the entry, and readers join the two
-// (cursor.go). Where the entry itself may be gone, purged under a clock that
-// leapt or lost by a relaxed store, the refresh writes it whole.
+// Prolongations. A refresh changes nothing but expiry, revision and the octets of
+// a mark, so it is written as a small record beside the entry, and readers join
+// the two (cursor.go). Where the entry itself may be gone, purged under a clock
+// that leapt or lost by a relaxed store, the refresh writes it whole.
 //
 // Revisions are reserved in blocks. A block is fsynced before its first
 // revision is used, whatever the durability, and an opened store starts after

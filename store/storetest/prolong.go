@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,6 +133,78 @@ func prolongWhatIsGone(t *testing.T, s *soft) {
 	}
 	third := s.put("k", "new", 0)
 	s.wantLoad("", at("k", "new", third))
+}
+
+// mark prolongs an entry with a mark; a nil value is left out.
+func (s *soft) mark(key string, value []byte, mark string, known, match uint64) uint64 {
+	s.T.Helper()
+	entry := store.Entry{Key: key, Value: value, Mark: []byte(mark), Revision: known}
+	revision, err := s.Prolong(background, entry, later, match)
+	if err != nil {
+		s.T.Fatalf("Prolong(%q, mark %q, known %d, match %d): %v", key, mark, known, int64(match), err)
+	}
+	copy(entry.Mark, "xxx") // it is the caller's again
+	return revision
+}
+
+func marked(key, value, mark string, revision uint64) string {
+	return show(store.Entry{Key: key, Value: []byte(value), Mark: []byte(mark), Revision: revision})
+}
+
+// marks: the newest Prolong's mark holds until the next, or until something is put
+// over it or it is removed; now and after a restart.
+func marks(t *testing.T, s *soft) {
+	a, b, c, d := s.put("a", "1", 0), s.put("b", "2", 0), s.put("c", "3", 0), s.put("d", "4", 0)
+	a = s.mark("a", nil, "one", a, store.AnyRevision)
+	a = s.mark("a", nil, "two", a, a)
+	s.mark("b", nil, "one", b, store.AnyRevision)
+	c = s.mark("c", []byte("3"), "one", c, c)
+	c = s.prolong("c", "3", c, store.AnyRevision)
+	s.mark("d", nil, "one", d, store.AnyRevision)
+	b = s.put("b", "new", store.AnyRevision)
+	s.delete("d", store.AnyRevision)
+	for range 2 {
+		s.wantLoad("", marked("a", "1", "two", a), at("b", "new", b), at("c", "3", c))
+		s.wantExpiries("a later", "b soon", "c later")
+		s.Soft = s.restart()
+	}
+	d = s.put("d", "again", 0)
+	a = s.mark("a", nil, "three", a, store.AnyRevision)
+	s.wantLoad("", marked("a", "1", "three", a), at("b", "new", b), at("c", "3", c), at("d", "again", d))
+	s.delete("a", a)
+	a = s.put("a", "anew", 0)
+	s.Soft = s.restart()
+	s.wantLoad("a", at("a", "anew", a))
+}
+
+// marksOnly: a store that lacks an entry asks for its value; given it, all is there.
+func marksOnly(t *testing.T, s *soft) {
+	_, err := s.Prolong(background, store.Entry{Key: "k", Mark: []byte("m")}, later, 0)
+	if !errors.Is(err, store.ErrValueWanted) {
+		t.Fatalf("a mark for what is not there: %v, want ErrValueWanted", err)
+	}
+	s.wantLoad("")
+	k := s.mark("k", []byte("v"), "m", 0, 0)
+	s.wantLoad("", marked("k", "v", "m", k))
+	s.Soft = s.restart()
+	s.wantLoad("", marked("k", "v", "m", k))
+}
+
+func followMarked(t *testing.T, s *soft) {
+	a := s.put("p/a", "1", 0)
+	a = s.mark("p/a", nil, "one", a, a)
+	f := s.follow("p/")
+	f.want(t, marked("p/a", "1", "one", a))
+	a = s.mark("p/a", []byte("1"), "two", a, store.AnyRevision)
+	f.want(t, marked("p/a", "1", "two", a))
+	_, err := s.Prolong(background, store.Entry{Key: "p/a", Mark: []byte("three"), Revision: a}, later, a)
+	if errors.Is(err, store.ErrValueWanted) {
+		s.wantLoad("", marked("p/a", "1", "two", a))
+		return // the follower needs it
+	}
+	if change := <-f.changes; err != nil || !strings.HasPrefix(change, "p/a=1+three@") {
+		t.Errorf("followed %s, %v", change, err)
+	}
 }
 
 func followProlonged(t *testing.T, s *soft) {

@@ -30,6 +30,8 @@ func Soft(t *testing.T, open OpenSoft) {
 		{"CompareAndSetRace", compareAndSetRace},
 		{"Prolong", prolongs},
 		{"ProlongCompares", prolongCompares},
+		{"Mark", marks},
+		{"MarkOnly", marksOnly},
 		{"ProlongWhatIsGone", prolongWhatIsGone},
 		{"Delete", deletes},
 		{"Order", keyOrder},
@@ -39,6 +41,7 @@ func Soft(t *testing.T, open OpenSoft) {
 		{"EntriesSurviveRestart", entriesSurvive},
 		{"Follow", follow},
 		{"FollowProlonged", followProlonged},
+		{"FollowMarked", followMarked},
 		{"FollowEnds", followEnds},
 		{"FollowWhileWriting", followWhileWriting},
 		{"ManyWriters", manyWriters},
@@ -110,7 +113,12 @@ func (s *soft) wantLoad(prefix string, want ...string) {
 	}
 }
 
-func show(e store.Entry) string { return fmt.Sprintf("%s=%s@%d", e.Key, e.Value, e.Revision) }
+func show(e store.Entry) string {
+	if len(e.Mark) > 0 {
+		return fmt.Sprintf("%s=%s+%s@%d", e.Key, e.Value, e.Mark, e.Revision)
+	}
+	return fmt.Sprintf("%s=%s@%d", e.Key, e.Value, e.Revision)
+}
 
 func at(key, value string, revision uint64) string {
 	return show(store.Entry{Key: key, Value: []byte(value), Revision: revision})
