@@ -195,11 +195,17 @@ type Watcher interface {
 }
 
 // Keeper is a Watcher whose subscription outlives the process: Kind names who
-// can revive it from Record.
+// can revive it from its record and, if there is one, the mark on it.
 type Keeper interface {
 	Watcher
 	Kind() string
-	Record() []byte
+
+	// AppendRecord appends all that revives the watcher.
+	AppendRecord(b []byte) []byte
+
+	// AppendMark appends what a record lacks that was made by the last
+	// AppendRecord. It says no when that takes more than a few octets.
+	AppendMark(b []byte) (mark []byte, ok bool)
 }
 
 // State is that of a subscription as its watcher knows it.

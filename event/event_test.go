@@ -74,6 +74,8 @@ type ear struct {
 	heard  []string
 	answer func(Subscription, Notification) // nil: Delivered
 	record []byte
+	mark   string // "no": that says too little
+	found  string // the mark that it was revived by
 }
 
 func (w *ear) Notify(s Subscription, n Notification) {
@@ -98,8 +100,11 @@ func (w *ear) Notify(s Subscription, n Notification) {
 	s.Notified(Outcome{Result: Delivered})
 }
 
-func (w *ear) Kind() string   { return "ear" }
-func (w *ear) Record() []byte { return w.record }
+func (w *ear) Kind() string { return "ear" }
+
+func (w *ear) AppendRecord(b []byte) []byte { return append(b, w.record...) }
+
+func (w *ear) AppendMark(b []byte) ([]byte, bool) { return append(b, w.mark...), w.mark != "no" }
 
 // take gives what was heard since the last take.
 func (w *ear) take() []string {

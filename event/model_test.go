@@ -120,8 +120,10 @@ func (p *peer) now() peerState {
 	return p.peerState
 }
 
-func (p *peer) Kind() string   { return "ear" }
-func (p *peer) Record() []byte { return []byte(p.name) }
+func (p *peer) Kind() string { return "ear" }
+
+func (p *peer) AppendRecord(b []byte) []byte       { return append(b, p.name...) }
+func (p *peer) AppendMark(b []byte) ([]byte, bool) { return b, true }
 
 func (p *peer) fault(format string, args ...any) {
 	p.faults = append(p.faults, p.name+": "+fmt.Sprintf(format, args...))
@@ -470,7 +472,7 @@ func (m *model) crash(rt *rapid.T) {
 		p.with(func() { p.knows = p.knows || time.Since(p.expires) > store.PurgeAfter }) // the store has forgotten it
 	}
 	m.open(m.house.store.(*store.Memory).Reopen())
-	err := m.Restore(context.Background(), map[string]Reviver{"ear": func(s Subscription, record []byte) (Watcher, error) {
+	err := m.Restore(context.Background(), map[string]Reviver{"ear": func(s Subscription, record, _ []byte) (Watcher, error) {
 		i := slices.IndexFunc(m.peers, func(p *peer) bool { return p.name == string(record) })
 		m.peers[i].with(func() { m.peers[i].subscription = s })
 		return m.peers[i], nil

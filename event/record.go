@@ -130,7 +130,7 @@ func readMark(b []byte, kind byte) (time.Time, error) {
 }
 
 // subscriptionRecord is what a subscription leaves in the store; Dialog is
-// its watcher's own record.
+// its watcher's own record, which append takes from the watcher.
 type subscriptionRecord struct {
 	Resource Resource
 	Watcher  packed
@@ -141,19 +141,18 @@ type subscriptionRecord struct {
 	Written  time.Time
 }
 
-func (s *subscriptionRecord) append(b []byte) []byte {
-	b = slices.Grow(b, 256+len(s.Dialog))
+func (s *subscriptionRecord) append(b []byte, watcher Keeper) []byte {
 	b = append(b, recordSubscription)
 	b = appendTime(b, s.Written)
 	b = appendString(b, s.Resource.Package)
-	b = appendString(b, s.Resource.URI.AppendTo(make([]byte, 0, 64)))
+	b = appendSized(b, s.Resource.URI.AppendTo)
 	b = appendString(b, s.Watcher)
 	b = append(b, byte(s.Decision.State))
 	b = appendString(b, s.Decision.Key)
 	b = appendString(b, s.Form.Entity)
 	b = appendString(b, s.Form.Type)
-	b = appendString(b, s.Kind)
-	return appendString(b, s.Dialog)
+	b = appendString(b, watcher.Kind())
+	return appendSized(b, watcher.AppendRecord)
 }
 
 // readSubscription gives a record whose strings, but for Watcher, hold on to all
@@ -179,6 +178,19 @@ func appendTime(b []byte, t time.Time) []byte { return binary.AppendVarint(b, t.
 func appendString[T ~string | []byte](b []byte, s T) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
+}
+
+// appendSized appends what fn appends, in place, after its length: a uvarint
+// padded to four octets, which reads like any other.
+func appendSized(b []byte, fn func([]byte) []byte) []byte {
+	const size = 4
+	start := len(b)
+	b = fn(append(b, 0x80, 0x80, 0x80, 0))
+	n := len(b) - start - size
+	for i := range size {
+		b[start+i] |= byte(n>>(7*i)) & 0x7f
+	}
+	return b
 }
 
 // decoder reads a record; after the first damage all it gives is zero.

@@ -11,9 +11,9 @@ import (
 	"vigie/store"
 )
 
-// Reviver makes the watcher of a subscription again from what Keeper.Record
-// gave; record is valid only during the call.
-type Reviver func(s Subscription, record []byte) (Watcher, error)
+// Reviver makes the watcher of a subscription again from its record and the mark
+// on it, which are valid only during the call.
+type Reviver func(s Subscription, record, mark []byte) (Watcher, error)
 
 // unsure is how long before the last sign of life something may have happened
 // that watchers have not heard of: a NOTIFY's 32 s of retransmission and the
@@ -179,7 +179,7 @@ func (re *restoration) expired(x store.Entry) error {
 }
 
 // subscription puts a stored subscription in its place, if it can be revived,
-// and says when its record was written.
+// and says when its record was written or marked.
 func (re *restoration) subscription(x store.Entry) (*subscription, time.Time) {
 	e := re.engine
 	record, err := readSubscription(x.Value)
@@ -193,13 +193,16 @@ func (re *restoration) subscription(x store.Entry) (*subscription, time.Time) {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
 		return nil, time.Time{}
 	}
-	s := &subscription{who: record.Watcher, number: keyNumber(x.Key)}
-	if s.watcher, err = revive(s, record.Dialog); err != nil {
+	s := &subscription{who: record.Watcher, number: keyNumber(x.Key), revision: x.Revision}
+	if s.watcher, err = revive(s, record.Dialog, x.Mark); err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
 		return nil, time.Time{}
 	}
 	s.grant(max(0, x.Expires.Sub(re.now)), e.until(x.Expires))
 	re.place(pkg, s, record)
+	if x.Prolonged.After(record.Written) {
+		return s, x.Prolonged
+	}
 	return s, record.Written
 }
 

@@ -27,8 +27,8 @@ func remember(b *testing.B, s *pebble.Store, subscriptions int) {
 			Resource: Resource{Package: "words", URI: who(fmt.Sprintf("sip:u%d@example.com", i/10)).URI},
 			Watcher:  pack(who(fmt.Sprintf("sip:w%d@example.com", i))),
 			Decision: Decision{State: Allowed, Key: "all"}, Form: Form{Type: "text/plain"},
-			Kind: "audience", Dialog: make([]byte, 200), Written: now.Add(-time.Hour),
-		}).append(nil))
+			Written: now.Add(-time.Hour),
+		}).append(nil, audience{}))
 	}
 	for i := range subscriptions / 5 {
 		put(fmt.Sprintf("%swords sip:u%d@example.com %016x", publicationPrefix, i/2, i+1), appendPublication(nil, &publication{Publication: Publication{
@@ -68,7 +68,7 @@ func BenchmarkRestore(b *testing.B) {
 		e := New(Options{Store: s, Packages: []PackageOptions{{Package: words{}, Lifetimes: Lifetimes{Max: 24 * time.Hour}}}, Logger: quiet})
 		b.StartTimer()
 		used -= processor()
-		err := e.Restore(context.Background(), map[string]Reviver{"audience": func(Subscription, []byte) (Watcher, error) {
+		err := e.Restore(context.Background(), map[string]Reviver{"audience": func(Subscription, []byte, []byte) (Watcher, error) {
 			return audience{}, nil
 		}})
 		used += processor()

@@ -1,7 +1,9 @@
 package event
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
@@ -19,9 +21,10 @@ func (h *house) reopen(pause time.Duration, ears ...*ear) *house {
 	h.Close()
 	time.Sleep(pause)
 	next := open(h.t, h.store.(*store.Memory).Reopen())
-	err := next.Restore(context.Background(), map[string]Reviver{"ear": func(_ Subscription, record []byte) (Watcher, error) {
+	err := next.Restore(context.Background(), map[string]Reviver{"ear": func(_ Subscription, record, mark []byte) (Watcher, error) {
 		for _, e := range ears {
 			if string(e.record) == string(record) {
+				e.found = string(mark)
 				return e, nil
 			}
 		}
@@ -78,7 +81,7 @@ func TestRestoreTellsWhenItIsDone(t *testing.T) {
 		bob.take()
 		next := open(h.t, h.store.(*store.Memory).Reopen())
 		ears := []*ear{bob, carol, erin} // the living first, each kind as their keys are ordered
-		err := next.Restore(context.Background(), map[string]Reviver{"ear": func(Subscription, []byte) (Watcher, error) {
+		err := next.Restore(context.Background(), map[string]Reviver{"ear": func(Subscription, []byte, []byte) (Watcher, error) {
 			carol.expect(t)
 			erin.expect(t)
 			time.Sleep(time.Minute) // the publication expires meanwhile
@@ -219,6 +222,7 @@ func TestRestoreDecidesAnew(t *testing.T) {
 		s := h.watch(bob, "sip:bob@example.com", time.Hour)
 		sub := s.(*subscription)
 		sub.who = pack(who("sip:bob@blocked.example")) // the rules have turned against bob
+		bob.mark = "no"
 		if err := s.Save(context.Background()); err != nil {
 			t.Fatal(err)
 		}
@@ -228,6 +232,72 @@ func TestRestoreDecidesAnew(t *testing.T) {
 		if n := h.entries(); n != 0 {
 			t.Errorf("the store keeps %d subscriptions, want none", n)
 		}
+	})
+}
+
+// A refresh that changes nothing but times and what the watcher puts on a mark
+// leaves the record as it is; a restart gives both back. Any other change, and
+// what may have gone wrong, writes the record whole.
+func TestRefreshMarks(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		bob := &ear{record: []byte("bob"), mark: "first"}
+		s := h.watch(bob, "sip:bob@example.com", time.Hour)
+		stored := func() (e store.Entry) {
+			h.store.Load(context.Background(), subscriptionPrefix, func(x store.Entry) error { e = x; return nil })
+			return e
+		}
+		refresh := func(form string) error {
+			time.Sleep(time.Minute)
+			_, err := s.Refresh(context.Background(), Refresh{Expires: time.Hour, Form: Form{Type: form}})
+			bob.take()
+			return err
+		}
+		whole := stored()
+		step := func(name string, err error, form, mark string) {
+			t.Helper()
+			e := stored()
+			if same := bytes.Equal(e.Value, whole.Value); err != nil || same != (mark != "") || string(e.Mark) != mark {
+				t.Errorf("%s: %v, the record stays: %v, its mark is %q, want %q", name, err, same, e.Mark, mark)
+			}
+			if until := time.Until(e.Expires); until != time.Hour {
+				t.Errorf("%s: the record expires in %v", name, until)
+			}
+			if r, err := readSubscription(e.Value); err != nil || r.Form.Type != form {
+				t.Errorf("%s: the record has the form %q, %v", name, r.Form.Type, err)
+			}
+			whole = e
+		}
+		step("a refresh", refresh("text/plain"), "text/plain", "first")
+		bob.mark = "second"
+		step("another", refresh("text/plain"), "text/plain", "second")
+		step("another form", refresh("text/html"), "text/html", "")
+		step("the same form", refresh("text/html"), "text/html", "second")
+		bob.mark = "no"
+		step("another watcher", refresh("text/html"), "text/html", "")
+		bob.mark = "third"
+		step("the same watcher", refresh("text/html"), "text/html", "third")
+
+		m := h.store.(*store.Memory)
+		bob.mark = "no"
+		m.Fail(func(store.Op, string) error { return errors.New("disk full") })
+		if refresh("text/html") == nil {
+			t.Error("a refresh that was not stored was granted")
+		}
+		m.Fail(nil)
+		bob.mark = "fourth"
+		step("after a failure", refresh("text/html"), "text/html", "")
+		step("and once more", refresh("text/html"), "text/html", "fourth")
+		h.lose(subscriptionPrefix)
+		step("after a loss", refresh("text/html"), "text/html", "")
+		step("in the end", refresh("text/html"), "text/html", "fourth")
+
+		h = h.reopen(30*time.Minute, bob)
+		if bob.found != "fourth" {
+			t.Errorf("revived by the mark %q", bob.found)
+		}
+		bob.expect(t, "active 1800s: ") // the NOTIFY of the last refresh may not have gone
+		time.Sleep(30 * time.Minute)
+		bob.expect(t, "terminated timeout: ")
 	})
 }
 
@@ -270,7 +340,7 @@ func TestRestoreRefusesBeforeItTells(t *testing.T) {
 		t.Cleanup(e.Close)
 		held := gate(make(chan struct{}))
 		e.workers.give(held)
-		err := e.Restore(t.Context(), map[string]Reviver{"ear": func(Subscription, []byte) (Watcher, error) { return bob, nil }})
+		err := e.Restore(t.Context(), map[string]Reviver{"ear": func(Subscription, []byte, []byte) (Watcher, error) { return bob, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,9 +2,12 @@ package event
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync"
 	"time"
+
+	"vigie/store"
 )
 
 // subscription is one watcher's interest in one resource. Its outbox is in
@@ -16,13 +19,15 @@ type subscription struct {
 	who      packed
 	number   int64 // of its key in the store; 0 when it is not kept
 
-	record sync.Mutex // held while the record is written or deleted
-	mu     sync.Mutex
+	record   sync.Mutex // held while the record is written or deleted
+	revision uint64     // of what is in the store; under record
+	mu       sync.Mutex
 
 	view    *view  // nil when over; changed with resource.mu and mu held
 	expires moment // under mu
 	granted uint32 // in seconds; under mu
 	index   int32  // in resource.subscriptions; under resource.mu
+	unlike  bool   // the record may say something else than view and watcher; under mu
 	outbox
 	alarm
 }
@@ -109,6 +114,7 @@ func (s *subscription) look(d Decision, f Form) {
 func (s *subscription) turn(v *view) {
 	was := s.view
 	s.view = v
+	s.unlike = s.unlike || was != nil && was != v
 	if v != nil {
 		s.resource.pkg.subscriptions[v.state()].Add(1)
 	}
@@ -175,8 +181,8 @@ func (s *subscription) renew(ctx context.Context, d Decision, f Form, granted ti
 	s.record.Lock()
 	defer s.record.Unlock()
 	expires := r.engine.now() + moment(granted)
-	if err := s.write(ctx, r.engine, r.id, d, f, expires); err != nil {
-		return r.engine.refuse("subscription not stored", r.id, err)
+	if err := s.keep(ctx, d, f, expires); err != nil {
+		return err
 	}
 	if !s.prolong(d, f, granted, expires) { // it ended while it was written
 		s.erase(ctx)
@@ -196,12 +202,13 @@ func (s *subscription) prolong(d Decision, f Form, granted time.Duration, expire
 		return false
 	}
 	s.look(d, f)
+	s.unlike = false
 	s.grant(granted, expires)
 	s.force, s.failures, s.retry = true, 0, 0
 	return true
 }
 
-// Save writes the record again.
+// Save writes what has changed of the watcher's record.
 func (s *subscription) Save(ctx context.Context) error {
 	r := s.resource
 	s.record.Lock()
@@ -212,8 +219,7 @@ func (s *subscription) Save(ctx context.Context) error {
 	if v == nil {
 		return ErrGone
 	}
-	if err := s.write(ctx, r.engine, r.id, v.decision, v.form, expires); err != nil {
-		err = r.engine.refuse("subscription not stored", r.id, err)
+	if err := s.keep(ctx, v.decision, v.form, expires); err != nil {
 		r.engine.unheard(err)
 		return err
 	}
@@ -279,21 +285,63 @@ func (s *subscription) rearm(now moment) {
 	s.resource.shard.alarms.set(s, at)
 }
 
-// write stores the subscription, if its watcher can be revived. With s.record,
-// once others know s.
-func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Decision, f Form, expires moment) error {
-	keeper, ok := s.watcher.(Keeper)
-	if !ok {
+// keep stores a subscription that is stored already, as a mark on its record if
+// that says all that is new. With s.record.
+func (s *subscription) keep(ctx context.Context, d Decision, f Form, expires moment) error {
+	if s.number == 0 {
 		return nil
 	}
-	record := subscriptionRecord{
-		Resource: id, Watcher: s.who, Decision: d, Form: f,
-		Kind: keeper.Kind(), Dialog: keeper.Record(), Written: time.Now(),
+	e, err := s.resource.engine, store.ErrValueWanted
+	if s.recorded(d, f) {
+		err = s.mark(ctx, e, expires)
 	}
+	if errors.Is(err, store.ErrValueWanted) {
+		err = s.write(ctx, e, s.resource.id, d, f, expires)
+	}
+	if err != nil {
+		return e.refuse("subscription not stored", s.resource.id, err)
+	}
+	return nil
+}
+
+// recorded says that the record in the store has this decision and form.
+func (s *subscription) recorded(d Decision, f Form) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.unlike && s.view != nil && s.view.decision == d && s.view.form == f
+}
+
+// write stores the whole record of a subscription whose watcher can be revived.
+// With s.record, once others know s.
+func (s *subscription) write(ctx context.Context, e *Engine, id Resource, d Decision, f Form, expires moment) error {
+	record := subscriptionRecord{Resource: id, Watcher: s.who, Decision: d, Form: f, Written: time.Now()}
 	b := records.Get().(*[]byte)
 	defer records.Put(b)
-	*b = record.append((*b)[:0])
-	_, err := e.store.Put(ctx, subscriptionKey(s.number), *b, e.wall(expires), anyRevision)
+	*b = record.append((*b)[:0], s.watcher.(Keeper))
+	revision, err := e.store.Put(ctx, subscriptionKey(s.number), *b, e.wall(expires), anyRevision)
+	if err == nil {
+		s.revision = revision
+	}
+	s.mu.Lock()
+	s.unlike = err != nil // the watcher takes for stored what it has given
+	s.mu.Unlock()
+	return err
+}
+
+// mark prolongs the record in the store, with what is new for the watcher;
+// ErrValueWanted when that takes a whole record. With s.record.
+func (s *subscription) mark(ctx context.Context, e *Engine, expires moment) error {
+	b := records.Get().(*[]byte)
+	defer records.Put(b)
+	mark, ok := s.watcher.(Keeper).AppendMark((*b)[:0])
+	if *b = mark; !ok {
+		return store.ErrValueWanted
+	}
+	entry := store.Entry{Key: subscriptionKey(s.number), Mark: mark, Revision: s.revision}
+	revision, err := e.store.Prolong(ctx, entry, e.wall(expires), anyRevision)
+	if err == nil {
+		s.revision = revision
+	}
 	return err
 }
 

@@ -28,7 +28,8 @@ type dialog struct {
 	remoteCSeq   uint32
 	localCSeq    uint32
 	reserved     uint32 // the store says: no NOTIFY above this was sent; 0: not stored
-	asked        uint32 // reserved, as last written to a record
+	asked        uint32 // reserved, as last written to a record or mark
+	moved        bool   // more than numbers has changed since the last record
 	saving       bool
 	ending       bool                // the NOTIFY that travels is the last
 	answering    bool                // a SUBSCRIBE is being answered: hold NOTIFYs
@@ -96,34 +97,58 @@ func (d *dialog) current() event.Subscription {
 	return d.subscription
 }
 
+// place is where a watcher is and how it is reached.
+type place struct {
+	parts  parts
+	flow   flow
+	direct bool
+	local  bool
+}
+
+func (d *dialog) place() place { return place{d.parts, d.flow, d.direct, d.local} }
+
+// move has the watcher be somewhere else, or where it is. With d.mu.
+func (d *dialog) move(p place) {
+	d.moved = d.moved || p != d.place()
+	d.parts, d.flow, d.direct, d.local = p.parts, p.flow, p.direct, p.local
+}
+
 // advance takes over what a SUBSCRIBE in the dialog says: its CSeq (RFC 3261
-// §12.2.2), its Contact and the way it came. undo takes back all but the CSeq.
-// NOTIFYs are held from now on until release.
-func (d *dialog) advance(cseq uint32, target string, f transport.Flow, direct bool) (undo func(), err error) {
+// §12.2.2), its Contact and the way it came. It gives what undo needs to take back
+// all but the CSeq. NOTIFYs are held from now on until release.
+func (d *dialog) advance(cseq uint32, target string, f transport.Flow, direct bool) (before place, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	before = d.place()
 	if cseq <= d.remoteCSeq {
-		return nil, refuse(500, "CSeq is not above the last one")
+		return before, refuse(500, "CSeq is not above the last one")
 	}
 	d.remoteCSeq = cseq
-	parts, way, was, local := d.parts, d.flow, d.direct, d.local
+	now := before
 	if target != "" && target != d.parts.at(partTarget) {
-		if d.parts, err = d.parts.with(partTarget, target); err != nil {
-			d.parts = parts
-			return nil, refuse(400, phrase(err.Error()))
+		if now.parts, err = d.parts.with(partTarget, target); err != nil {
+			return before, refuse(400, phrase(err.Error()))
 		}
 		if !direct {
-			d.flow, d.direct = flow{}, false // to be looked for anew
+			now.flow, now.direct = flow{}, false // to be looked for anew
 		}
 	}
 	if direct {
-		d.flow, d.direct = makeFlow(f), true
+		now.direct = true
+		if now.flow.full() != f {
+			now.flow = makeFlow(f)
+		}
 	}
-	d.local = f.Remote.Addr().IsLoopback()
+	now.local = f.Remote.Addr().IsLoopback()
+	d.move(now)
 	d.answering, d.noStream = true, false
-	return func() {
-		d.mu.Lock()
-		d.parts, d.flow, d.direct, d.local = parts, way, was, local
-		d.mu.Unlock()
-	}, nil
+	return before, nil
+}
+
+// undo takes back what advance did, and lets NOTIFYs go.
+func (d *dialog) undo(before place) {
+	d.mu.Lock()
+	d.move(before)
+	d.mu.Unlock()
+	d.release()
 }

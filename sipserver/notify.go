@@ -159,7 +159,7 @@ func (d *dialog) sendAnew(out transaction.Outgoing) {
 		return
 	}
 	d.mu.Lock()
-	d.flow = makeFlow(flow)
+	d.flow, d.moved = makeFlow(flow), true
 	d.mu.Unlock()
 	out.Flow = flow
 	if d.outgrows(&out) {
@@ -305,7 +305,7 @@ func (d *dialog) Done(status int, response *sip.Message, err error) {
 	if o.Result == event.Delivered {
 		d.follow(response)
 	} else if !d.direct {
-		d.flow = flow{} // another server may do better
+		d.flow, d.moved = flow{}, true // another server may do better
 	}
 	over := d.ending || o.Result == event.Gone || o.Result == event.Silent
 	subscription := d.subscription
@@ -334,7 +334,7 @@ func (d *dialog) follow(response *sip.Message) {
 		return
 	}
 	if p, err := d.parts.with(partTarget, a.URI); err == nil {
-		d.parts = p
+		d.parts, d.moved = p, true
 		if !d.direct && p.at(partRoutes) == "" {
 			d.flow = flow{} // it leads to the old target
 		}

@@ -101,13 +101,76 @@ func TestDialogRecord(t *testing.T) {
 	way := transport.Flow{Protocol: transport.TLS, Local: home, Remote: netip.MustParseAddrPort("[2001:db8::1]:5061")}
 	d := &dialog{common: testCommon(nil), tag: newTag(), parts: testParts(t), flow: makeFlow(way), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
 	got := &dialog{}
-	flow, err := got.read(nil, d.Record())
+	record := d.AppendRecord(nil)
+	flow, err := got.read(nil, record, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.common != d.common || got.tag != d.tag || flow != way || got.parts != d.parts || got.remoteCSeq != 7 || got.localCSeq != 12+reserve || !got.direct || !got.local {
 		t.Errorf("came back as %+v", got)
 	}
+	d.remoteCSeq, d.localCSeq = 8, 40
+	mark, ok := d.AppendMark(nil)
+	if _, err := got.read(nil, record, mark); !ok || err != nil {
+		t.Fatalf("a mark after two numbers have changed: %v, read: %v", ok, err)
+	}
+	if got.remoteCSeq != 8 || got.localCSeq != 40+reserve || got.reserved != got.localCSeq || got.parts != d.parts {
+		t.Errorf("came back by its mark as %+v", got)
+	}
+	if _, err := got.read(nil, record, mark[:1]); err == nil {
+		t.Error("a mark that is cut off was taken")
+	}
+}
+
+// A refresh leaves the record of a dialog as it is when the watcher is where it
+// was; a move, even one taken back, has it written again.
+func TestDialogMark(t *testing.T) {
+	onEdge(t, func(t *testing.T, e *edge) {
+		bob := netip.MustParseAddrPort("10.0.0.1:5060")
+		way := e.wire.UDPFlow(home, bob)
+		d := e.dialog("sip:bob@10.0.0.1:5060", bob, true)
+		cseq := uint32(0)
+		refresh := func(target string, f transport.Flow, direct bool) place {
+			cseq++
+			before, err := d.advance(cseq, target, f, direct)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return before
+		}
+		marks := func(what string, want bool) {
+			t.Helper()
+			if _, ok := d.AppendMark(nil); ok != want {
+				t.Errorf("%s: a mark says all: %v, want %v", what, ok, want)
+			}
+			d.AppendRecord(nil)
+		}
+		refresh("", way, true)
+		marks("without a Contact", true)
+		refresh("sip:bob@10.0.0.1:5060", way, true)
+		marks("the same Contact", true)
+		refresh("sip:bob@10.0.0.2:5060", way, true)
+		marks("another Contact", false)
+		refresh("", e.wire.UDPFlow(home, netip.MustParseAddrPort("10.0.0.1:5062")), true)
+		marks("another port", false)
+		before := refresh("sip:bob@10.0.0.3:5060", way, true)
+		d.AppendRecord(nil)
+		d.undo(before)
+		marks("a move taken back", false)
+		d.follow(moved("<sip:bob@10.0.0.4:5060>"))
+		marks("the Contact of a 200", false)
+		d.follow(moved("<sip:bob@10.0.0.4:5060>"))
+		marks("the same again", true)
+		refresh("sip:bob@10.0.0.5:5060", way, false)
+		marks("through a proxy", false)
+	})
+}
+
+// moved is the 200 of a watcher that is elsewhere from now on.
+func moved(contact string) *sip.Message {
+	m := &sip.Message{Status: 200}
+	m.Add(sip.HeaderContact, contact)
+	return m
 }
 
 // A NOTIFY is printed into the space given, and neither it nor the answer to it
@@ -134,10 +197,10 @@ type heedless struct{ event.Subscription }
 func (heedless) Notified(event.Outcome) {}
 
 func FuzzDialogRecord(f *testing.F) {
-	f.Add((&dialog{common: testCommon(nil), parts: testParts(f), remoteCSeq: 7}).Record())
-	f.Fuzz(func(t *testing.T, record []byte) {
+	f.Add((&dialog{common: testCommon(nil), parts: testParts(f), remoteCSeq: 7}).AppendRecord(nil), []byte{8, 64})
+	f.Fuzz(func(t *testing.T, record, mark []byte) {
 		d := &dialog{}
-		if _, err := d.read(nil, record); err != nil {
+		if _, err := d.read(nil, record, mark); err != nil {
 			return
 		}
 		for i := range partCount {

@@ -13,17 +13,14 @@ import (
 // Kind implements event.Keeper.
 func (d *dialog) Kind() string { return Kind }
 
-// Record implements event.Keeper: all that revives the dialog in a later
+// AppendRecord implements event.Keeper: all that revives the dialog in a later
 // process.
-func (d *dialog) Record() []byte {
+func (d *dialog) AppendRecord(b []byte) []byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = d.localCSeq + reserve
+	d.moved = false
 	c := d.common.Value()
-	b := make([]byte, 0, 96+2*partCount+len(c.contact)+len(c.event)+len(d.parts.text))
-	b = append(b, recordVersion)
-	b = binary.AppendUvarint(b, uint64(d.remoteCSeq))
-	b = binary.AppendUvarint(b, uint64(d.asked))
+	b = d.appendNumbers(append(b, recordVersion))
 	b = appendFlow(b, d.flow.full(), d.direct, d.local)
 	b = binary.BigEndian.AppendUint64(b, uint64(d.tag))
 	for _, s := range []string{c.contact, c.event} {
@@ -35,7 +32,25 @@ func (d *dialog) Record() []byte {
 	return append(b, d.parts.text...)
 }
 
-// stored notes that the last record is in the store.
+// AppendMark implements event.Keeper: of what is in a record, the numbers change
+// with each SUBSCRIBE, and all else when the watcher moves.
+func (d *dialog) AppendMark(b []byte) (mark []byte, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.moved {
+		return b, false
+	}
+	return d.appendNumbers(b), true
+}
+
+// appendNumbers reserves CSeq numbers. With d.mu.
+func (d *dialog) appendNumbers(b []byte) []byte {
+	d.asked = d.localCSeq + reserve
+	b = binary.AppendUvarint(b, uint64(d.remoteCSeq))
+	return binary.AppendUvarint(b, uint64(d.asked))
+}
+
+// stored notes that the last record or mark is in the store.
 func (d *dialog) stored() {
 	d.mu.Lock()
 	d.reserved = max(d.reserved, d.asked)
@@ -69,12 +84,12 @@ func appendFlow(b []byte, f transport.Flow, direct, local bool) []byte {
 
 var errDialogRecord = errors.New("sipserver: a stored dialog is damaged")
 
-// Revive makes a dialog again from its record; it is an event.Reviver. A UDP
-// watcher is reached from the same socket as before; a stream has gone with the
-// process.
-func (s *Server) Revive(subscription event.Subscription, record []byte) (event.Watcher, error) {
+// Revive makes a dialog again from its record and the mark on it; it is an
+// event.Reviver. A UDP watcher is reached from the same socket as before; a stream
+// has gone with the process.
+func (s *Server) Revive(subscription event.Subscription, record, mark []byte) (event.Watcher, error) {
 	d := &dialog{subscription: subscription}
-	f, err := d.read(s, record)
+	f, err := d.read(s, record, mark)
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +102,18 @@ func (s *Server) Revive(subscription event.Subscription, record []byte) (event.W
 }
 
 // read takes all of a record but the flow, which it gives: it is not alive yet.
-func (d *dialog) read(s *Server, record []byte) (transport.Flow, error) {
+func (d *dialog) read(s *Server, record, mark []byte) (transport.Flow, error) {
 	r := reader{b: record}
 	if r.byte() != recordVersion {
 		return transport.Flow{}, errDialogRecord
 	}
-	d.remoteCSeq, d.reserved = uint32(r.uvarint()), uint32(r.uvarint())
-	d.localCSeq = d.reserved
+	d.readNumbers(&r)
+	if len(mark) > 0 {
+		m := reader{b: mark}
+		if d.readNumbers(&m); m.bad {
+			return transport.Flow{}, errDialogRecord
+		}
+	}
 	kind := r.byte()
 	d.direct, d.local = kind&recordDirect != 0, kind&recordLocal != 0
 	f := transport.Flow{Protocol: transport.Protocol(kind &^ (recordDirect | recordLocal)), Local: r.address(), Remote: r.address()}
@@ -107,6 +127,11 @@ func (d *dialog) read(s *Server, record []byte) (transport.Flow, error) {
 	}
 	d.common = unique.Make(c)
 	return f, nil
+}
+
+func (d *dialog) readNumbers(r *reader) {
+	d.remoteCSeq, d.reserved = uint32(r.uvarint()), uint32(r.uvarint())
+	d.localCSeq = d.reserved
 }
 
 // reader takes a record apart; after the first damage all it gives is zero.

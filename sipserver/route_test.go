@@ -110,7 +110,7 @@ func TestLoopbackByOtherNames(t *testing.T) {
 // revived gives the dialog as a restart does.
 func (e *edge) revived(d *dialog) *dialog {
 	e.t.Helper()
-	w, err := e.Revive(nil, d.Record())
+	w, err := e.Revive(nil, d.AppendRecord(nil), nil)
 	if err != nil {
 		e.t.Fatal(err)
 	}

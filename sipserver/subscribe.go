@@ -127,20 +127,18 @@ func (x *exchange) resubscribe() error {
 // dialog is undone when the engine refuses (DLG-08).
 func (x *exchange) refresh(d *dialog, target string, form event.Form) error {
 	form.Entity = d.part(partEntity)
-	undo, err := d.advance(x.req.CSeq.Number, target, x.tx.Flow, x.direct())
+	before, err := d.advance(x.req.CSeq.Number, target, x.tx.Flow, x.direct())
 	if err != nil {
 		return err
 	}
 	subscription := d.current()
 	if subscription == nil {
-		undo()
-		d.release()
+		d.undo(before)
 		return event.ErrGone
 	}
 	granted, err := subscription.Refresh(x.Context, event.Refresh{Expires: x.expires(), Form: form})
 	if err != nil {
-		undo()
-		d.release()
+		d.undo(before)
 		return err
 	}
 	d.stored()
