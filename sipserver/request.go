@@ -30,6 +30,7 @@ type exchange struct {
 
 func (x *exchange) response(status int) *sip.Message {
 	r := sip.NewAnswer(status, "")
+	r.To = x.req.To // within a dialog no tag is made
 	if x.server.ServerHeader != "" {
 		r.Add(sip.HeaderServer, x.server.ServerHeader)
 	}
