@@ -194,6 +194,13 @@ type Watcher interface {
 	Notify(s Subscription, n Notification)
 }
 
+// Named is a Watcher that has its Identity's URI as a string, which the engine then
+// need not have a second time.
+type Named interface {
+	Watcher
+	Name() string
+}
+
 // Keeper is a Watcher whose subscription outlives the process: Kind names who
 // can revive it from its record and, if there is one, the mark on it.
 type Keeper interface {

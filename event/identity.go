@@ -11,15 +11,32 @@ import (
 // taken apart when somebody has to decide about the watcher.
 type packed string
 
-func pack(w Identity) packed {
+func pack(w Identity) packed { return packed(w.appendPacked(nil)) }
+
+func (w Identity) appendPacked(b []byte) []byte {
 	if w.Anonymous {
-		return ""
+		return b
 	}
-	b := w.URI.AppendTo(make([]byte, 0, 64))
+	b = w.URI.AppendTo(b)
 	for _, u := range w.Also {
 		b = u.AppendTo(append(b, ' '))
 	}
-	return packed(b)
+	return b
+}
+
+// packFor is pack in the text that the watcher has, if that is the same.
+func packFor(watcher Watcher, w Identity) packed {
+	var space [128]byte
+	return share(watcher, w.appendPacked(space[:0]))
+}
+
+func share[T packed | []byte](watcher Watcher, text T) packed {
+	if n, ok := watcher.(Named); ok {
+		if name := n.Name(); name == string(text) {
+			return packed(name)
+		}
+	}
+	return packed(text)
 }
 
 // first is the URI without those of Also.

@@ -296,6 +296,37 @@ func TestRecords(t *testing.T) {
 	}
 }
 
+// named is a watcher that has its name as a string.
+type named struct {
+	audience
+	name string
+}
+
+func (n named) Name() string { return n.name }
+
+// Who watches is kept once, by the engine or, if it says the same, by the watcher.
+func TestNamed(t *testing.T) {
+	bob := who("sip:bob@example.com")
+	twofold := Identity{URI: bob.URI, Also: []sip.URI{who("tel:+1").URI}}
+	for _, c := range []struct {
+		watcher Watcher
+		who     Identity
+		allocs  float64
+	}{
+		{named{name: "sip:bob@example.com"}, bob, 0},
+		{named{name: "sip:carol@example.com"}, bob, 1},
+		{named{name: "sip:bob@example.com"}, twofold, 1},
+		{named{name: "sip:bob@example.com"}, Identity{Anonymous: true}, 0},
+		{audience{}, bob, 1},
+	} {
+		var got packed
+		n := testing.AllocsPerRun(100, func() { got = packFor(c.watcher, c.who) })
+		if got != pack(c.who) || n != c.allocs {
+			t.Errorf("%+v by %+v is %q with %v allocations, want %q with %v", c.who, c.watcher, got, n, pack(c.who), c.allocs)
+		}
+	}
+}
+
 // A damaged record is an error, whatever is cut off, and never a panic.
 func FuzzRecords(f *testing.F) {
 	p := &publication{Publication: Publication{Created: 7, ContentType: "a/b", Body: []byte("x")}}

@@ -193,11 +193,12 @@ func (re *restoration) subscription(x store.Entry) (*subscription, time.Time) {
 		e.log.Warn("a stored subscription is left out", "resource", record.Resource, "kind", record.Kind)
 		return nil, time.Time{}
 	}
-	s := &subscription{who: record.Watcher, number: keyNumber(x.Key), revision: x.Revision}
+	s := &subscription{number: keyNumber(x.Key), revision: x.Revision}
 	if s.watcher, err = revive(s, record.Dialog, x.Mark); err != nil {
 		e.log.Error("a stored subscription is left out", "resource", record.Resource, "err", err)
 		return nil, time.Time{}
 	}
+	s.who = share(s.watcher, record.Watcher)
 	s.grant(max(0, x.Expires.Sub(re.now)), e.until(x.Expires))
 	re.place(pkg, s, record)
 	if x.Prolonged.After(record.Written) {

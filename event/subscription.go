@@ -53,7 +53,7 @@ func (e *Engine) Subscribe(ctx context.Context, q Subscribe, w Watcher) (Subscri
 	if err != nil {
 		return nil, err
 	}
-	s := &subscription{watcher: w, who: pack(q.Watcher)}
+	s := &subscription{watcher: w, who: packFor(w, q.Watcher)}
 	s.grant(granted, e.now()+moment(granted))
 	if granted == 0 {
 		s.fetch(e.lock(q.Resource, pkg), decision, q.Form)

@@ -80,8 +80,8 @@ func (d *dialog) part(i int) string {
 	return d.parts.at(i)
 }
 
-// watcher is who is authorised, as an AOR.
-func (d *dialog) watcher() string {
+// Name implements event.Named: who is authorised, as an AOR.
+func (d *dialog) Name() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if who := d.parts.at(partWatcher); who != "" {

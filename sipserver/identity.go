@@ -145,14 +145,8 @@ func (s *Server) isOwn(u sip.URI, local netip.Addr) bool {
 	if !ok {
 		return false
 	}
-	port := u.Port
-	for _, p := range []uint16{transport.UDP.DefaultPort(), transport.TLS.DefaultPort()} {
-		if u.Port == 0 {
-			port = p
-		}
-		if s.listensOn(addr, port, local) {
-			return true
-		}
+	if u.Port != 0 {
+		return s.listensOn(addr, u.Port, local)
 	}
-	return false
+	return s.listensOn(addr, transport.UDP.DefaultPort(), local) || s.listensOn(addr, transport.TLS.DefaultPort(), local)
 }

@@ -366,4 +366,7 @@ func outcome(status int, response *sip.Message) event.Outcome {
 	return o
 }
 
-var _ event.Keeper = (*dialog)(nil)
+var (
+	_ event.Keeper = (*dialog)(nil)
+	_ event.Named  = (*dialog)(nil)
+)

@@ -99,7 +99,7 @@ func (x *exchange) resubscribe() error {
 	if d == nil {
 		return refuse(481, "Subscription does not exist")
 	}
-	if !writes(d.watcher(), who.URI) { // RFC 6665 §6.5
+	if !writes(d.Name(), who.URI) { // RFC 6665 §6.5
 		return refuse(403, "The dialog belongs to somebody else")
 	}
 	ev, pkg, err := x.event()
