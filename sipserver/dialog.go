@@ -2,6 +2,7 @@ package sipserver
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"unique"
 
@@ -88,6 +89,23 @@ func (d *dialog) Name() string {
 		return who
 	}
 	return d.parts.at(partRemote)
+}
+
+// has says whether a Call-ID and the watcher's tag are the dialog's.
+func (d *dialog) has(callID, remoteTag string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.parts.at(partCallID) == callID && d.parts.at(partRemoteTag) == remoteTag
+}
+
+// targets says whether a Contact is the URI there is and nothing else, from a
+// watcher as near as when it was looked at (suspicious).
+func (d *dialog) targets(contact string, f transport.Flow) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	uri, opened := strings.CutPrefix(contact, "<")
+	uri, closed := strings.CutSuffix(uri, ">")
+	return opened && closed && uri == d.parts.at(partTarget) && d.local == f.Remote.Addr().IsLoopback()
 }
 
 // current is the subscription, nil while it is being made.

@@ -76,7 +76,7 @@ func (t *dialogs) find(callID, localTag, remoteTag string) *dialog {
 	s.mu.RLock()
 	d := s.byTag[own]
 	s.mu.RUnlock()
-	if d == nil || d.part(partCallID) != callID || d.part(partRemoteTag) != remoteTag {
+	if d == nil || !d.has(callID, remoteTag) {
 		return nil
 	}
 	return d

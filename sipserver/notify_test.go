@@ -151,6 +151,22 @@ func TestDialogMark(t *testing.T) {
 		marks("the same Contact", true)
 		refresh("sip:bob@10.0.0.2:5060", way, true)
 		marks("another Contact", false)
+		for contact, want := range map[string]bool{
+			"<sip:bob@10.0.0.2:5060>":                         true,
+			"<sip:bob@10.0.0.1:5060>":                         false,
+			"sip:bob@10.0.0.2:5060":                           false,
+			"<sip:bob@10.0.0.2:5060>;expires=1":               false,
+			"<sip:bob@10.0.0.2:5060>, <sip:bob@10.0.0.1:506>": false,
+			"<": false,
+			"":  false,
+		} {
+			if got := d.targets(contact, way); got != want {
+				t.Errorf("the Contact %q is the one there is: %v, want %v", contact, got, want)
+			}
+		}
+		if d.targets("<sip:bob@10.0.0.2:5060>", e.wire.UDPFlow(home, netip.MustParseAddrPort("127.0.0.1:5060"))) {
+			t.Error("a Contact is not looked at again although the watcher has come nearer")
+		}
 		refresh("", e.wire.UDPFlow(home, netip.MustParseAddrPort("10.0.0.1:5062")), true)
 		marks("another port", false)
 		before := refresh("sip:bob@10.0.0.3:5060", way, true)

@@ -109,7 +109,7 @@ func (x *exchange) resubscribe() error {
 	if eventField(ev) != d.common.Value().event { // RFC 7621 §2
 		return refuse(403, "Dialog sharing is not supported")
 	}
-	target, err := x.newTarget()
+	target, err := x.newTarget(d)
 	if err != nil {
 		return err
 	}
@@ -172,11 +172,16 @@ func (x *exchange) contact() (string, error) {
 	return target, x.server.suspicious(u, x.tx.Flow)
 }
 
-// newTarget is the Contact of a SUBSCRIBE within a dialog, which may leave it
-// out; "" then.
-func (x *exchange) newTarget() (string, error) {
-	if x.req.Count(sip.HeaderContact) == 0 {
+// newTarget is the Contact of a SUBSCRIBE within a dialog, which may leave it out
+// or repeat the one there is; "" then.
+func (x *exchange) newTarget(d *dialog) (string, error) {
+	switch value, _ := x.req.Header(sip.HeaderContact); x.req.Count(sip.HeaderContact) {
+	case 0:
 		return "", nil
+	case 1:
+		if d.targets(value, x.tx.Flow) {
+			return "", nil
+		}
 	}
 	return x.contact()
 }
