@@ -1,9 +1,13 @@
 package pidf
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // FuzzParse: what is printed of any document that can be read can be read
-// again, and prints the same. No input makes the parser panic (SEC-17).
+// again, and prints the same; Check says what Parse says. No input makes the
+// parser panic (SEC-17).
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(everything))
 	f.Add(document(f, "presence-600.xml"))
@@ -11,6 +15,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(tuple(`<rpid:activities xmlns:rpid="urn:x" rpid:a="1"/><note xml:lang="en">&#13;</note>`)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := Parse(data, Limits{})
+		if checked := Check(string(data), Limits{}); fmt.Sprint(checked) != fmt.Sprint(err) {
+			t.Fatalf("Check says %v, Parse %v", checked, err)
+		}
 		if err != nil {
 			return
 		}

@@ -48,28 +48,50 @@ func Parse(data []byte, limits Limits) (*Document, error) {
 	return Read(tree.Root())
 }
 
+// Check gives the error that Parse would give, and makes no document.
+func Check(text string, limits Limits) error { return xmltree.Scan(text, limits, check) }
+
 // Read is Parse for a presence element that has been parsed already.
 func Read(root xmltree.Node) (*Document, error) {
-	if !root.Is(Namespace, "presence") {
-		return nil, refuse(root, "root element is %s of namespace %q, not presence of %s", root.Local(), root.Space(), Namespace)
+	if err := check(root); err != nil {
+		return nil, err
 	}
 	d := &Document{Entity: attr(root, "entity")}
-	if d.Entity == "" {
-		return nil, refuse(root, "presence has no entity")
-	}
 	for c := root.FirstElement(); c.Exists(); c = c.NextElement() {
-		if err := d.child(c); err != nil {
-			return nil, err
-		}
+		d.child(c)
 	}
 	return d, nil
 }
 
-func (d *Document) child(c xmltree.Node) error {
+// check refuses what is no presence document; reading what it accepts cannot
+// fail.
+func check(root xmltree.Node) error {
+	if !root.Is(Namespace, "presence") {
+		return refuse(root, "root element is %s of namespace %q, not presence of %s", root.Local(), root.Space(), Namespace)
+	}
+	if attr(root, "entity") == "" {
+		return refuse(root, "presence has no entity")
+	}
+	for c := root.FirstElement(); c.Exists(); c = c.NextElement() {
+		if !c.Is(Namespace, "tuple") {
+			continue
+		}
+		id := attr(c, "id")
+		if id == "" {
+			return refuse(c, "tuple has no id")
+		}
+		if !c.Child(Namespace, "status").Exists() {
+			return refuse(c, "tuple %q has no status", id)
+		}
+	}
+	return nil
+}
+
+func (d *Document) child(c xmltree.Node) {
 	switch space, local := c.Space(), c.Local(); {
 	case space == Namespace && local == "tuple":
 		d.Tuples = append(d.Tuples, Tuple{})
-		return d.Tuples[len(d.Tuples)-1].read(c)
+		d.Tuples[len(d.Tuples)-1].read(c)
 	case space == Namespace && local == "note":
 		d.Notes = append(d.Notes, readNote(c))
 	case space == NamespaceDataModel && local == "person":
@@ -80,17 +102,11 @@ func (d *Document) child(c xmltree.Node) error {
 	default:
 		d.Extensions = keep(d.Extensions, c, Namespace)
 	}
-	return nil
 }
 
-func (t *Tuple) read(n xmltree.Node) error {
-	if t.ID = attr(n, "id"); t.ID == "" {
-		return refuse(n, "tuple has no id")
-	}
+func (t *Tuple) read(n xmltree.Node) {
+	t.ID = attr(n, "id")
 	status := n.Child(Namespace, "status")
-	if !status.Exists() {
-		return refuse(n, "tuple %q has no status", t.ID)
-	}
 	for c := status.FirstElement(); c.Exists(); c = c.NextElement() {
 		if !c.Is(Namespace, "basic") {
 			t.StatusExtensions = keep(t.StatusExtensions, c, Namespace)
@@ -101,7 +117,6 @@ func (t *Tuple) read(n xmltree.Node) error {
 	for c := n.FirstElement(); c.Exists(); c = c.NextElement() {
 		t.child(c)
 	}
-	return nil
 }
 
 func (t *Tuple) child(c xmltree.Node) {

@@ -1,7 +1,9 @@
 package xmltree
 
 import (
+	"io"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -26,6 +28,45 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkScan(b *testing.B) {
+	for _, name := range []string{"presence-600.xml", "presence-2k.xml"} {
+		b.Run(name, func(b *testing.B) {
+			source := string(document(b, name))
+			b.SetBytes(int64(len(source)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Scan(source, Limits{}, blind); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func blind(Node) error { return nil }
+
+// What Scan read before leaves nothing behind, whether it was good, bad or large;
+// reading once more costs nothing.
+func TestScan(t *testing.T) {
+	small := string(document(t, "presence-600.xml"))
+	for _, before := range []string{small, "<a><b c='d'>", "<a>" + strings.Repeat("<b c='d'/>", 5000) + "</a>", "x"} {
+		_ = Scan(before, Limits{}, blind)
+		tree, _ := Parse([]byte(small), Limits{})
+		err := Scan(small, Limits{}, func(root Node) error {
+			if got, want := root.Canonical(), tree.Root().Canonical(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			return io.EOF
+		})
+		if err != io.EOF {
+			t.Errorf("the error is %v, want the one of the function", err)
+		}
+	}
+	if got := testing.AllocsPerRun(100, func() { _ = Scan(small, Limits{}, blind) }); got > 1 {
+		t.Errorf("%v allocations, want none (one where the race detector has pools forget)", got)
 	}
 }
 

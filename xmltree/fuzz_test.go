@@ -3,6 +3,7 @@ package xmltree
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -10,8 +11,8 @@ import (
 
 // FuzzParse: whatever Parse accepts encoding/xml accepts, too, and sees the
 // same elements and the same text in it; spans nest; every element can be
-// moved to another document and stays the same. No input makes it panic
-// (SEC-17).
+// moved to another document and stays the same; Scan sees and says the same. No
+// input makes it panic (SEC-17).
 func FuzzParse(f *testing.F) {
 	f.Add(document(f, "presence-600.xml"))
 	f.Add(document(f, "presence-2k.xml"))
@@ -23,6 +24,15 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tree, err := Parse(data, Limits{})
+		scanned := Scan(string(data), Limits{}, func(root Node) error {
+			if got, want := outline(root, nil), outline(tree.Root(), nil); string(got) != string(want) {
+				t.Errorf("%q\nis scanned as %q\nnot %q", data, got, want)
+			}
+			return nil
+		})
+		if fmt.Sprint(scanned) != fmt.Sprint(err) {
+			t.Fatalf("Scan says %v, Parse %v", scanned, err)
+		}
 		if err != nil {
 			return
 		}

@@ -1,5 +1,7 @@
 package xmltree
 
+import "math"
+
 // Limits bound what Parse accepts, before it has spent more memory than they
 // allow. A field left at zero takes its default.
 type Limits struct {
@@ -19,6 +21,14 @@ func (l Limits) withDefaults() Limits {
 	l.Elements = orDefault(l.Elements, 20_000)
 	l.Attributes = orDefault(l.Attributes, 20_000)
 	return l
+}
+
+// size refuses a document that is too long; offsets are of 32 bits.
+func (l Limits) size(n int) error {
+	if n > min(l.Bytes, math.MaxInt32-1) {
+		return &LimitError{Place{1, 1}, "bytes", l.Bytes}
+	}
+	return nil
 }
 
 func orDefault(value, normal int) int {

@@ -2,8 +2,8 @@ package xmltree
 
 import (
 	"fmt"
-	"math"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -11,30 +11,74 @@ import (
 // *EncodingError. The tree keeps a copy of data, made once.
 func Parse(data []byte, limits Limits) (*Tree, error) {
 	limits = limits.withDefaults()
-	if len(data) > min(limits.Bytes, math.MaxInt32-1) {
-		return nil, &LimitError{Place{1, 1}, "bytes", limits.Bytes}
+	if err := limits.size(len(data)); err != nil {
+		return nil, err
 	}
-	if encoding := unicodeEncoding(data); encoding != "" {
-		return nil, &EncodingError{encoding}
-	}
-	if limits.Charset != "" && !acceptedEncoding(limits.Charset) {
-		return nil, &EncodingError{limits.Charset}
-	}
-	p := parser{source: string(data), limits: limits}
-	if !utf8.ValidString(p.source) {
-		return nil, p.invalidUTF8()
-	}
-	p.tree = &Tree{source: p.source, nodes: make([]node, 1, p.estimate())}
-	p.bindings = append(p.room[:0], binding{prefix: "xml", space: NamespaceXML})
-	if err := p.document(); err != nil {
+	p := parser{source: string(data), limits: limits, tree: &Tree{}}
+	if err := p.parse(); err != nil {
 		return nil, err
 	}
 	return p.tree, nil
 }
 
+// Scan is Parse for those who only look: it calls look with the root of the
+// tree, whose memory serves for other documents afterwards (BenchmarkScan). Its
+// errors are those of Parse, and look's.
+func Scan(source string, limits Limits, look func(root Node) error) error {
+	limits = limits.withDefaults()
+	if err := limits.size(len(source)); err != nil {
+		return err
+	}
+	p := parsers.Get().(*parser)
+	defer p.release()
+	p.source, p.limits = source, limits
+	if err := p.parse(); err != nil {
+		return err
+	}
+	return look(p.tree.Root())
+}
+
+// parsers are those of Scan, each with a tree of its own.
+var parsers = sync.Pool{New: func() any { return &parser{tree: &Tree{}} }}
+
+// release puts a parser back. It lets go of the document, and of a tree that
+// became large.
+func (p *parser) release() {
+	t := p.tree
+	if cap(t.nodes) > mostNodes || cap(t.attrs) > mostNodes {
+		*t = Tree{}
+	}
+	clear(t.nodes)
+	clear(t.attrs)
+	*t = Tree{nodes: t.nodes[:0], attrs: t.attrs[:0]}
+	*p = parser{tree: t}
+	parsers.Put(p)
+}
+
+// parse reads the source, whose size is within the limits, into the tree.
+func (p *parser) parse() error {
+	if encoding := unicodeEncoding(p.source); encoding != "" {
+		return &EncodingError{encoding}
+	}
+	if charset := p.limits.Charset; charset != "" && !acceptedEncoding(charset) {
+		return &EncodingError{charset}
+	}
+	if !utf8.ValidString(p.source) {
+		return p.invalidUTF8()
+	}
+	t := p.tree
+	t.source = p.source
+	if t.nodes == nil {
+		t.nodes = make([]node, 0, p.estimate())
+	}
+	t.nodes = append(t.nodes, node{})
+	p.bindings = append(p.room[:0], binding{prefix: "xml", space: NamespaceXML})
+	return p.document()
+}
+
 // unicodeEncoding recognises the encodings that are not even ASCII on top by
 // their first bytes (XML 1.0 §F).
-func unicodeEncoding(data []byte) string {
+func unicodeEncoding(data string) string {
 	if len(data) < 2 {
 		return ""
 	}
@@ -76,8 +120,11 @@ type binding struct {
 // estimate guesses the number of nodes: each tag brings at most one text.
 // A document of nothing but < does not get to choose the size.
 func (p *parser) estimate() int {
-	return min(2+strings.Count(p.source, "<")*3/2, 1024)
+	return min(2+strings.Count(p.source, "<")*3/2, mostNodes)
 }
+
+// mostNodes are made room for before they are there, and kept room for after.
+const mostNodes = 1024
 
 func (p *parser) fail(offset int, format string, args ...any) error {
 	return &SyntaxError{place(p.source, offset), fmt.Sprintf(format, args...)}
