@@ -90,6 +90,12 @@ type Package interface {
 	NotifyTypes() []string
 }
 
+// Checker is a Package that can tell, for less than Read costs, whether Read would
+// take a body: what nobody watches is not read. It gives the error that Read gives.
+type Checker interface {
+	Check(r Resource, mediaType, text string) error
+}
+
 // Composite is the composed state of a resource.
 type Composite interface {
 	// Same says that nothing a watcher could notice tells the two apart.

@@ -37,6 +37,18 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
+func BenchmarkCheck(b *testing.B) {
+	p := New(Options{})
+	body := phone("t1", "away")
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.Check(alice, MediaType, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkCompose(b *testing.B) {
 	p := New(Options{})
 	for _, n := range []int{1, 3} {

@@ -41,10 +41,20 @@ func doing(activities ...string) string {
 	return personOf("<rpid:activities><rpid:" + strings.Join(activities, "/><rpid:") + "/></rpid:activities>")
 }
 
+// read reads a document; Check has to say the same of it.
+func read(t testing.TB, p *Presence, mediaType, body string) (any, error) {
+	t.Helper()
+	state, err := p.Read(alice, event.Body{Type: mediaType, Data: []byte(body)})
+	if checked := p.Check(alice, mediaType, body); fmt.Sprintf("%#v", checked) != fmt.Sprintf("%#v", err) {
+		t.Errorf("Check says %v, Read %v", checked, err)
+	}
+	return state, err
+}
+
 // live is a publication that was created at minute n after ten and lives a day.
 func live(t testing.TB, p *Presence, n int, body string) event.Publication {
 	t.Helper()
-	state, err := p.Read(alice, event.Body{Type: MediaType, Data: []byte(body)})
+	state, err := read(t, p, MediaType, body)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, body)
 	}
@@ -334,7 +344,7 @@ func TestRead(t *testing.T) {
 	}
 	for name, want := range types {
 		t.Run("PDF-02/type-"+name, func(t *testing.T) {
-			_, err := p.Read(alice, event.Body{Type: name, Data: []byte(good)})
+			_, err := read(t, p, name, good)
 			var unsupported *event.UnsupportedBodyError
 			if want && err != nil || !want && !errors.As(err, &unsupported) {
 				t.Errorf("%v, taken wanted: %v", err, want)
@@ -360,7 +370,7 @@ func TestRead(t *testing.T) {
 	}
 	for name, body := range bodies {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.Read(alice, event.Body{Type: MediaType, Data: []byte(body)})
+			_, err := read(t, p, MediaType, body)
 			var malformed *event.MalformedBodyError
 			if !errors.As(err, &malformed) || malformed.Reason == "" {
 				t.Errorf("%v, want a MalformedBodyError", err)
@@ -376,7 +386,7 @@ func TestRead(t *testing.T) {
 	}
 	for name, body := range lenient {
 		t.Run(name, func(t *testing.T) {
-			if _, err := p.Read(alice, event.Body{Type: MediaType, Data: []byte(body)}); err != nil {
+			if _, err := read(t, p, MediaType, body); err != nil {
 				t.Error(err)
 			}
 		})

@@ -64,7 +64,10 @@ type Presence struct {
 	types   []string // taken and given
 }
 
-var _ event.Package = (*Presence)(nil)
+var (
+	_ event.Package = (*Presence)(nil)
+	_ event.Checker = (*Presence)(nil)
+)
 
 // New gives the event package.
 func New(o Options) *Presence {
@@ -90,23 +93,53 @@ func (p *Presence) NotifyTypes() []string { return p.types }
 // taken; only a missing root, entity, tuple id or status makes it malformed. The
 // entity does not matter: what is published for is the Request-URI (RFC 3903 §4.1).
 func (p *Presence) Read(r event.Resource, b event.Body) (any, error) {
-	unsupported := &event.UnsupportedBodyError{Type: b.Type, Accept: p.PublishTypes()}
-	limits := p.options.Limits
-	if b.Type != MediaType {
-		t, err := sip.ParseMediaType(b.Type)
-		if err != nil || !strings.EqualFold(t.Type+"/"+t.Subtype, MediaType) {
-			return nil, unsupported
-		}
-		limits.Charset, _ = t.Params.Get("charset")
+	limits, ok := p.limits(b.Type)
+	if !ok {
+		return nil, p.unsupported(b.Type)
 	}
 	document, err := pidf.Parse(b.Data, limits)
 	if err != nil {
-		if _, ok := errors.AsType[*xmltree.EncodingError](err); ok {
-			return nil, unsupported
-		}
-		return nil, &event.MalformedBodyError{Reason: err.Error()}
+		return nil, p.unread(b.Type, err)
 	}
 	return newPublished(document, r.URI), nil
+}
+
+// Check implements event.Checker.
+func (p *Presence) Check(_ event.Resource, mediaType, text string) error {
+	limits, ok := p.limits(mediaType)
+	if !ok {
+		return p.unsupported(mediaType)
+	}
+	if err := pidf.Check(text, limits); err != nil {
+		return p.unread(mediaType, err)
+	}
+	return nil
+}
+
+// limits are those of a document of the given type, if it is one of the package.
+func (p *Presence) limits(mediaType string) (pidf.Limits, bool) {
+	limits := p.options.Limits
+	if mediaType == MediaType {
+		return limits, true
+	}
+	t, err := sip.ParseMediaType(mediaType)
+	if err != nil || !strings.EqualFold(t.Type+"/"+t.Subtype, MediaType) {
+		return limits, false
+	}
+	limits.Charset, _ = t.Params.Get("charset")
+	return limits, true
+}
+
+func (p *Presence) unsupported(mediaType string) error {
+	return &event.UnsupportedBodyError{Type: mediaType, Accept: p.PublishTypes()}
+}
+
+// unread says why a document was not read.
+func (p *Presence) unread(mediaType string, err error) error {
+	if _, ok := errors.AsType[*xmltree.EncodingError](err); ok {
+		return p.unsupported(mediaType)
+	}
+	return &event.MalformedBodyError{Reason: err.Error()}
 }
 
 // Compose implements event.Package.
