@@ -55,7 +55,7 @@ func (latest) Compose(r event.Resource, live []event.Publication, _ time.Time) (
 		return shown{d.AppendTo(nil)}, nil
 	}
 	newest := slices.MaxFunc(live, func(a, b event.Publication) int { return a.Updated.Compare(b.Updated) })
-	return shown{newest.Body}, nil
+	return shown{[]byte(newest.Body)}, nil
 }
 
 func (latest) Authorize(_ context.Context, _ event.Resource, w event.Identity) (event.Decision, error) {

@@ -73,8 +73,8 @@ const shardCount = 64
 
 type shard struct {
 	mu        sync.Mutex
-	resources map[Resource]*resource
-	watchers  map[uint32]int32 // subscriptions by hash of their watcher
+	resources map[uint64]*resource // by hash; others of the same hash stand beside
+	watchers  map[uint32]int32     // subscriptions by hash of their watcher
 	alarms    alarms
 }
 
@@ -82,6 +82,7 @@ type shard struct {
 type eventPackage struct {
 	PackageOptions
 	name          string
+	types         []string // those published
 	publications  atomic.Int64
 	subscriptions [3]atomic.Int64 // by State
 }
@@ -108,14 +109,14 @@ func New(o Options) *Engine {
 		o.Workers = 8
 	}
 	for _, p := range o.Packages {
-		e.packages[p.Package.Name()] = &eventPackage{PackageOptions: p, name: p.Package.Name()}
+		e.packages[p.Package.Name()] = &eventPackage{PackageOptions: p, name: p.Package.Name(), types: p.Package.PublishTypes()}
 	}
 	e.beat.engine = e
 	e.metrics = newMetrics(e)
 	e.workers = newWorkers(o.Workers)
 	for i := range e.shards {
 		s := &e.shards[i]
-		s.resources = map[Resource]*resource{}
+		s.resources = map[uint64]*resource{}
 		s.watchers = map[uint32]int32{}
 		s.alarms = alarms{wakes: -1, now: e.now, give: e.workers.give}
 	}
@@ -189,19 +190,68 @@ func (e *Engine) number() int64 {
 	}
 }
 
-func (e *Engine) shard(id Resource) *shard {
-	return &e.shards[maphash.String(e.seed, id.URI.User)%shardCount]
+// clock is the time, by both clocks.
+func (e *Engine) clock() (moment, time.Time) {
+	now := time.Now()
+	return moment(now.Sub(e.base)), now.Round(0)
+}
+
+// place is where a resource is to be found.
+func (e *Engine) place(id Resource) (*shard, uint64) {
+	hash := maphash.String(e.seed, id.URI.User) +
+		3*maphash.String(e.seed, id.URI.Host) +
+		5*maphash.String(e.seed, id.Package)
+	return &e.shards[hash%shardCount], hash
+}
+
+// find looks among resources of one hash; with shard.mu.
+func (s *shard) find(hash uint64, id Resource) *resource {
+	r := s.resources[hash]
+	for r != nil && r.id() != id {
+		r = r.beside
+	}
+	return r
+}
+
+// add puts a resource in its place; with shard.mu.
+func (s *shard) add(hash uint64, r *resource) {
+	r.beside = s.resources[hash]
+	s.resources[hash] = r
+}
+
+// forget takes a resource out; with shard.mu.
+func (s *shard) forget(hash uint64, r *resource) {
+	x := s.resources[hash]
+	switch {
+	case x != r:
+		for x.beside != r {
+			x = x.beside
+		}
+		x.beside = r.beside
+	case r.beside != nil:
+		s.resources[hash] = r.beside
+	default:
+		delete(s.resources, hash)
+	}
+}
+
+// find gives a resource that is there.
+func (e *Engine) find(id Resource) *resource {
+	s, hash := e.place(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.find(hash, id)
 }
 
 // lock gives a resource, locked, and makes it when it is not there.
 func (e *Engine) lock(id Resource, p *eventPackage) *resource {
-	s := e.shard(id)
+	s, hash := e.place(id)
 	for {
 		s.mu.Lock()
-		r := s.resources[id]
+		r := s.find(hash, id)
 		if r == nil {
 			r = newResource(e, s, p, id)
-			s.resources[r.id] = r
+			s.add(hash, r)
 		}
 		s.mu.Unlock()
 		r.mu.Lock()
@@ -215,11 +265,7 @@ func (e *Engine) lock(id Resource, p *eventPackage) *resource {
 // Recompose composes a resource anew and tells its watchers what changed,
 // for inputs that are no publications.
 func (e *Engine) Recompose(id Resource) {
-	s := e.shard(id)
-	s.mu.Lock()
-	r := s.resources[id]
-	s.mu.Unlock()
-	if r != nil {
+	if r := e.find(id); r != nil {
 		r.mu.Lock()
 		r.touch()
 		r.unlock()
@@ -229,7 +275,7 @@ func (e *Engine) Recompose(id Resource) {
 // Resources calls fn with every resource that has state or watchers, and how
 // many publications and subscriptions it has, in no order.
 func (e *Engine) Resources(fn func(id Resource, publications, subscriptions int)) {
-	e.each(func(r *resource) { fn(r.id, len(r.publications), len(r.subscriptions)) })
+	e.each(func(r *resource) { fn(r.id(), len(r.publications), len(r.subscriptions)) })
 }
 
 // admit counts a subscription against its watcher; release gives it back.

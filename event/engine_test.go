@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"vigie/sip"
 	"vigie/store"
 )
 
@@ -83,7 +84,7 @@ func TestNewcomerAtBoundary(t *testing.T) {
 		bob, carol := &ear{}, &ear{}
 		h.watch(bob, "sip:bob@example.com", 24*time.Hour)
 		bob.expect(t, "active 86400s: 00h")
-		r := h.shard(alice).resources[alice]
+		r := h.find(alice)
 		r.shard.alarms.clear(r) // it is late
 		time.Sleep(time.Hour)
 		h.watch(carol, "sip:carol@example.com", 24*time.Hour)
@@ -234,4 +235,37 @@ func TestOverdueBoundary(t *testing.T) {
 			t.Errorf("composed %d times in ten seconds", composed)
 		}
 	})
+}
+
+// Resources whose hash is the same are told apart, whichever goes first.
+func TestSameHash(t *testing.T) {
+	e := newEngine(&oblivion{}, words{})
+	defer e.Close()
+	for _, gone := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
+		s := &shard{resources: map[uint64]*resource{}}
+		var all []*resource
+		for _, uri := range []string{"sip:a@example.com", "tel:+1", "sip:example.com"} {
+			id := Resource{Package: "words", URI: sip.MustURI(uri)}
+			r := newResource(e, s, e.packages["words"], id)
+			if r.id() != id {
+				t.Errorf("%v has become %v", id, r.id())
+			}
+			s.add(7, r)
+			all = append(all, r)
+		}
+		for i, x := range gone {
+			for _, y := range gone[i:] {
+				if r := all[y]; s.find(7, r.id()) != r {
+					t.Errorf("%v is not found", r.id())
+				}
+			}
+			s.forget(7, all[x])
+			if s.find(7, all[x].id()) != nil {
+				t.Errorf("%v is found after it has gone", all[x].id())
+			}
+		}
+		if len(s.resources) > 0 {
+			t.Error("something is left")
+		}
+	}
 }

@@ -118,7 +118,7 @@ type Publication struct {
 	Updated     time.Time
 	Expires     time.Time
 	ContentType string
-	Body        []byte
+	Body        string
 	State       any // what Package.Read made of Body
 }
 

@@ -29,14 +29,22 @@ func (words) Name() string           { return "words" }
 func (words) PublishTypes() []string { return []string{"text/plain"} }
 func (words) NotifyTypes() []string  { return []string{"text/plain"} }
 
-func (words) Read(_ Resource, b Body) (any, error) {
-	if b.Type != "text/plain" {
-		return nil, &UnsupportedBodyError{Type: b.Type, Accept: []string{"text/plain"}}
+func (w words) Read(r Resource, b Body) (any, error) {
+	text := string(b.Data)
+	if err := w.Check(r, b.Type, text); err != nil {
+		return nil, err
 	}
-	if len(b.Data) == 0 || b.Data[0] == '!' {
-		return nil, &MalformedBodyError{Reason: "no word"}
+	return text, nil
+}
+
+func (words) Check(_ Resource, mediaType, text string) error {
+	if mediaType != "text/plain" {
+		return &UnsupportedBodyError{Type: mediaType, Accept: []string{"text/plain"}}
 	}
-	return string(b.Data), nil
+	if text == "" || text[0] == '!' {
+		return &MalformedBodyError{Reason: "no word"}
+	}
+	return nil
 }
 
 func (words) Compose(_ Resource, live []Publication, _ time.Time) (Composite, error) {

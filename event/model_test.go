@@ -542,7 +542,7 @@ func (m *model) checkLeaks(total int) {
 			users += v.users
 		}
 		if users > len(r.subscriptions) {
-			m.Fatalf("%v has views for %d users", r.id, users)
+			m.Fatalf("%v has views for %d users", r.id(), users)
 		}
 	})
 }

@@ -11,11 +11,37 @@ import (
 	"vigie/store"
 )
 
-// publication is one live publication; its entity-tag is its revision.
+// publication is one live publication; its entity-tag is its revision. What is
+// composed of it is made when somebody watches.
 type publication struct {
-	Publication
-	revision uint64
-	expires  moment
+	created   int64 // also its number in the store
+	revision  uint64
+	expires   moment
+	ends      int64 // expires by the wall clock, in nanoseconds since 1970
+	updated   int64 // likewise
+	prefix    string
+	mediaType string
+	text      string
+	state     any // what Package.Read made of text; nil when it was not asked
+}
+
+// public is the publication as its package sees it.
+func (p *publication) public() Publication {
+	return Publication{
+		Created: p.created, Prefix: p.prefix,
+		Updated: time.Unix(0, p.updated), Expires: time.Unix(0, p.ends),
+		ContentType: p.mediaType, Body: p.text, State: p.state,
+	}
+}
+
+// mediaType is a media type in a string of its own, which most have in common.
+func (pkg *eventPackage) mediaType(t []byte) string {
+	for _, usual := range pkg.types {
+		if string(t) == usual {
+			return usual
+		}
+	}
+	return string(t)
 }
 
 // Publish follows the steps of RFC 3903 §6; the first that fails answers, and
@@ -32,7 +58,7 @@ func (e *Engine) Publish(ctx context.Context, p Publish) (Receipt, error) {
 	defer r.unlock()
 	var old *publication
 	if p.IfMatch != "" { // step 3
-		if old = r.tagged(p.IfMatch); old == nil {
+		if old = r.tagged(p.IfMatch, e.now()); old == nil {
 			return Receipt{}, ErrNoPublication
 		}
 	}
@@ -53,14 +79,10 @@ func (e *Engine) Publish(ctx context.Context, p Publish) (Receipt, error) {
 }
 
 // tagged gives the live publication under an entity-tag.
-func (r *resource) tagged(tag string) *publication {
-	revision, err := strconv.ParseUint(tag, 36, 64)
-	if err != nil || entityTag(revision) != tag {
-		return nil
-	}
-	now := r.engine.now()
-	for _, p := range r.publications {
-		if p.revision == revision && p.expires > now {
+func (r *resource) tagged(tag string, now moment) *publication {
+	revision, ok := parseTag(tag)
+	for i := range r.publications {
+		if p := &r.publications[i]; ok && p.revision == revision && p.expires > now {
 			return p
 		}
 	}
@@ -69,18 +91,23 @@ func (r *resource) tagged(tag string) *publication {
 
 func entityTag(revision uint64) string { return strconv.FormatUint(revision, 36) }
 
+// parseTag reads what entityTag gave, and nothing else.
+func parseTag(tag string) (revision uint64, ok bool) {
+	revision, err := strconv.ParseUint(tag, 36, 64)
+	return revision, err == nil && (tag[0] != '0' || tag == "0") && tag == strings.ToLower(tag)
+}
+
 // remove ends a publication. Its entry stays a while as a mark, so that a
 // restart knows that watchers may not have heard. Without a publication only
 // a fresh entity-tag is given (RFC 3903 §6, Expires zero in a first PUBLISH).
 func (r *resource) remove(ctx context.Context, old *publication) (Receipt, error) {
 	e := r.engine
-	now := e.now()
 	created := e.number()
 	if old != nil {
-		created = old.Created
+		created = old.created
 	}
-	mark := appendRemoved(nil, e.wall(now))
-	revision, err := e.store.Put(ctx, r.publicationKey(created), mark, e.wall(now), e.expected(old))
+	_, now := e.clock()
+	revision, err := e.store.Put(ctx, r.publicationKey(created), appendRemoved(nil, now), now, e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not removed", old, err)
 	}
@@ -102,35 +129,49 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 	if len(b.Data) > e.limits.Body {
 		return Receipt{}, &OversizedBodyError{Max: e.limits.Body}
 	}
-	state, err := r.pkg.Package.Read(r.id, *b)
+	text := string(b.Data)
+	state, err := r.read(b, text)
 	if err != nil {
 		return Receipt{}, err
 	}
-	next := &publication{}
+	var next publication
 	if old != nil {
-		*next = *old
-	} else if err := r.place(next); err != nil {
+		next = *old
+	} else if err := r.number(&next); err != nil {
 		return Receipt{}, err
 	}
-	next.ContentType, next.Body = strings.Clone(b.Type), bytesClone(b.Data)
-	next.Updated = e.wall(e.now())
-	next.State = state
+	_, now := e.clock()
+	next.mediaType, next.text, next.state = r.pkg.mediaType([]byte(b.Type)), text, state
+	next.updated = now.UnixNano()
 	next.revision = 0
-	receipt, err := r.keep(ctx, old, next, granted)
+	receipt, err := r.keep(ctx, old, &next, granted)
 	if err == nil {
 		r.touch()
 	}
 	return receipt, err
 }
 
-// place numbers a new publication.
-func (r *resource) place(p *publication) error {
+// read makes state of a body, whose text is given too; where nobody watches the
+// body is only checked, if its package can do that for less.
+func (r *resource) read(b *Body, text string) (state any, err error) {
+	if len(r.subscriptions) > 0 {
+		return r.pkg.Package.Read(r.id(), *b)
+	}
+	if c, ok := r.pkg.Package.(Checker); ok {
+		return nil, c.Check(r.id(), b.Type, text)
+	}
+	_, err = r.pkg.Package.Read(r.id(), *b)
+	return nil, err
+}
+
+// number numbers a new publication.
+func (r *resource) number(p *publication) error {
 	if len(r.publications) >= r.engine.limits.Publications {
 		return &LimitError{What: "publications of one presentity", Max: r.engine.limits.Publications}
 	}
-	p.Created = r.engine.number()
+	p.created = r.engine.number()
 	if len(r.publications) > 0 {
-		p.Prefix = "p" + strconv.FormatInt(p.Created, 36) + "-"
+		p.prefix = "p" + strconv.FormatInt(p.created, 36) + "-"
 	}
 	return nil
 }
@@ -138,20 +179,17 @@ func (r *resource) place(p *publication) error {
 // keep writes next in the place of old, first to the store, then here.
 func (r *resource) keep(ctx context.Context, old, next *publication, granted time.Duration) (Receipt, error) {
 	e := r.engine
-	next.expires = e.now() + moment(granted)
-	next.Expires = e.wall(next.expires)
-	revision, err := r.write(ctx, next, e.expected(old))
+	now, wall := e.clock()
+	next.expires, next.ends = now+moment(granted), wall.Add(granted).UnixNano()
+	revision, err := r.write(ctx, next, wall, e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not stored", old, err)
 	}
 	next.revision = revision
-	if len(r.subscriptions) == 0 {
-		next.State = nil
-	}
 	if old != nil {
 		*old = *next
 	} else {
-		r.publications = append(r.publications, next)
+		r.publications = append(r.publications, *next)
 		r.pkg.publications.Add(1)
 	}
 	r.schedule()
@@ -160,15 +198,15 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 
 // write gives the store a publication. One with a revision is there already,
 // and nothing but its expiry is new.
-func (r *resource) write(ctx context.Context, p *publication, match uint64) (uint64, error) {
+func (r *resource) write(ctx context.Context, p *publication, now time.Time, match uint64) (uint64, error) {
 	b := records.Get().(*[]byte)
 	defer records.Put(b)
-	*b = appendPublication((*b)[:0], p)
-	key, soft := r.publicationKey(p.Created), r.engine.store
+	*b = appendPublication((*b)[:0], p, now)
+	key, expires, soft := r.publicationKey(p.created), time.Unix(0, p.ends), r.engine.store
 	if p.revision == 0 {
-		return soft.Put(ctx, key, *b, p.Expires, match)
+		return soft.Put(ctx, key, *b, expires, match)
 	}
-	return soft.Prolong(ctx, store.Entry{Key: key, Value: *b, Revision: p.revision}, p.Expires, match)
+	return soft.Prolong(ctx, store.Entry{Key: key, Value: *b, Revision: p.revision}, expires, match)
 }
 
 // expected is the revision an entry must have in the store for its publication
@@ -188,7 +226,7 @@ func (e *Engine) expected(old *publication) uint64 {
 // was set forward or the machine slept, and the store took it for expired.
 func (r *resource) unwritten(what string, old *publication, err error) error {
 	if old == nil || !errors.Is(err, store.ErrConflict) {
-		return r.engine.refuse(what, r.id, err)
+		return r.engine.refuse(what, r.id(), err)
 	}
 	r.drop(old)
 	return ErrNoPublication
@@ -196,8 +234,8 @@ func (r *resource) unwritten(what string, old *publication, err error) error {
 
 // drop takes a publication out and has watchers told.
 func (r *resource) drop(p *publication) {
-	r.publications = slices.DeleteFunc(r.publications, func(x *publication) bool { return x == p })
-	r.pkg.publications.Add(-1)
+	created := p.created
+	r.withdraw(func(x publication) bool { return x.created == created })
 	r.touch()
 	r.schedule()
 }
@@ -206,28 +244,39 @@ func (r *resource) drop(p *publication) {
 // until it purges them: a restart may still have to tell.
 func (r *resource) expire() {
 	now := r.engine.now()
-	n := len(r.publications)
-	r.publications = slices.DeleteFunc(r.publications, func(p *publication) bool { return p.expires <= now })
-	if n -= len(r.publications); n > 0 {
-		r.pkg.publications.Add(int64(-n))
+	if r.withdraw(func(p publication) bool { return p.expires <= now }) {
 		r.engine.fellDue()
 		r.stale, r.changed = true, now
 	}
 }
 
+// withdraw takes out those that gone says; it says whether there were any.
+func (r *resource) withdraw(gone func(publication) bool) bool {
+	n := len(r.publications)
+	if r.publications = slices.DeleteFunc(r.publications, gone); len(r.publications) == n {
+		return false
+	}
+	r.pkg.publications.Add(int64(len(r.publications) - n))
+	if len(r.publications) == 0 {
+		r.publications = nil
+	}
+	return true
+}
+
 // live gives the publications with their state, in creation order.
 func (r *resource) live() []Publication {
 	live := make([]Publication, 0, len(r.publications))
-	for _, p := range r.publications {
-		if p.State == nil {
-			state, err := r.pkg.Package.Read(r.id, Body{Type: p.ContentType, Data: p.Body})
+	for i := range r.publications {
+		p := &r.publications[i]
+		if p.state == nil {
+			state, err := r.pkg.Package.Read(r.id(), Body{Type: p.mediaType, Data: []byte(p.text)})
 			if err != nil {
-				r.engine.log.Error("a stored publication cannot be read, it is left out", "resource", r.id, "etag", entityTag(p.revision), "err", err)
+				r.engine.log.Error("a stored publication cannot be read, it is left out", "resource", r.id(), "etag", entityTag(p.revision), "err", err)
 				continue
 			}
-			p.State = state
+			p.state = state
 		}
-		live = append(live, p.Publication)
+		live = append(live, p.public())
 	}
 	return live
 }

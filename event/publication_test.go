@@ -274,9 +274,10 @@ func TestPublishRace(t *testing.T) {
 }
 
 func TestRecords(t *testing.T) {
-	p := &publication{Publication: Publication{Created: 7, Prefix: "p7-", Updated: time.Unix(5, 6), ContentType: "a/b", Body: []byte("x")}}
-	got, err := readPublication(appendPublication(nil, p))
-	if err != nil || got.Created != 7 || got.Prefix != "p7-" || !got.Updated.Equal(p.Updated) || got.ContentType != "a/b" || !bytes.Equal(got.Body, p.Body) {
+	words := &eventPackage{types: []string{"text/plain"}}
+	p := publication{created: 7, prefix: "p7-", updated: 5006, mediaType: "a/b", text: "x"}
+	got, err := words.readPublication(appendPublication(nil, &p, time.Unix(1, 2)))
+	if err != nil || got != p {
 		t.Errorf("publication came back as %+v, %v", got, err)
 	}
 	bob := Identity{URI: who("sip:bob@example.com").URI, Also: []sip.URI{who("tel:+1").URI}}
@@ -329,11 +330,11 @@ func TestNamed(t *testing.T) {
 
 // A damaged record is an error, whatever is cut off, and never a panic.
 func FuzzRecords(f *testing.F) {
-	p := &publication{Publication: Publication{Created: 7, ContentType: "a/b", Body: []byte("x")}}
-	f.Add(appendPublication(nil, p))
+	words := &eventPackage{}
+	f.Add(appendPublication(nil, &publication{created: 7, mediaType: "a/b", text: "x"}, time.Unix(1, 2)))
 	f.Add((&subscriptionRecord{Resource: alice, Watcher: pack(who("sip:bob@example.com")), Form: Form{Type: "a/b"}}).append(nil, &ear{record: []byte("d")}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, err := readPublication(b); err == nil && len(p.Body) > len(b) {
+		if p, err := words.readPublication(b); err == nil && len(p.text) > len(b) {
 			t.Error("body larger than its record")
 		}
 		if s, err := readSubscription(b); err == nil && len(s.Dialog) > len(b) {
@@ -388,4 +389,18 @@ func TestPublicationLostByStore(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An entity-tag is taken as it was given, and in no other spelling.
+func TestEntityTag(t *testing.T) {
+	for _, revision := range []uint64{0, 1, 35, 36, 123456789, 1<<64 - 1} {
+		if got, ok := parseTag(entityTag(revision)); !ok || got != revision {
+			t.Errorf("%s is read as %d, %v, want %d", entityTag(revision), got, ok, revision)
+		}
+	}
+	for _, tag := range []string{"", "00", "01", "A", "aB", "+1", "-1", "1_0", " 1", "1.0", "3w5e11264sgsg"} {
+		if got, ok := parseTag(tag); ok {
+			t.Errorf("%q is read as %d", tag, got)
+		}
+	}
 }

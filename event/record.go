@@ -37,12 +37,9 @@ const (
 var errRecord = errors.New("event: a stored record is damaged")
 
 func (r *resource) publicationKey(created int64) string {
-	b := make([]byte, 0, 64)
-	b = append(b, publicationPrefix...)
-	b = append(b, r.id.Package...)
-	b = append(b, ' ')
-	b = r.id.URI.AppendTo(b)
-	b = append(b, ' ')
+	b := append(make([]byte, 0, 128), publicationPrefix...)
+	b = append(append(b, r.pkg.name...), ' ')
+	b = append(append(b, r.uri...), ' ')
 	return string(binaryHex(b, created))
 }
 
@@ -83,27 +80,26 @@ func publicationResource(key string) (Resource, error) {
 
 // appendPublication writes all but the revision and the expiry, which the
 // store keeps with the entry.
-func appendPublication(b []byte, p *publication) []byte {
-	b = slices.Grow(b, 48+len(p.Prefix)+len(p.ContentType)+len(p.Body))
+func appendPublication(b []byte, p *publication, at time.Time) []byte {
+	b = slices.Grow(b, 48+len(p.prefix)+len(p.mediaType)+len(p.text))
 	b = append(b, recordPublication)
-	b = appendTime(b, time.Now())
-	b = binary.AppendVarint(b, p.Created)
-	b = appendTime(b, p.Updated)
-	b = appendString(b, p.Prefix)
-	b = appendString(b, p.ContentType)
-	return appendString(b, p.Body)
+	b = appendTime(b, at)
+	b = binary.AppendVarint(b, p.created)
+	b = binary.AppendVarint(b, p.updated)
+	b = appendString(b, p.prefix)
+	b = appendString(b, p.mediaType)
+	return appendString(b, p.text)
 }
 
-func readPublication(b []byte) (*publication, error) {
+func (pkg *eventPackage) readPublication(b []byte) (p publication, err error) {
 	d := decoder{b: b}
 	d.kind(recordPublication)
 	d.time()
-	p := &publication{}
-	p.Created = d.varint()
-	p.Updated = d.time()
-	p.Prefix = string(d.bytes())
-	p.ContentType = string(d.bytes())
-	p.Body = bytesClone(d.bytes())
+	p.created = d.varint()
+	p.updated = d.varint()
+	p.prefix = string(d.bytes())
+	p.mediaType = pkg.mediaType(d.bytes())
+	p.text = string(d.bytes())
 	return p, d.err
 }
 

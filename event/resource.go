@@ -5,27 +5,32 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"vigie/sip"
 )
 
 // resource is the state of one Resource: what is published for it, who
-// watches it, and what they see. A resource with neither is forgotten.
+// watches it, and what they see. A resource with neither is forgotten. There may
+// be a million, and the collector looks at each pointer (TestPublicationSize).
 type resource struct {
-	id     Resource
+	uri     string // as printed
+	userEnd int32  // where in it the user ends
+	alarm
 	engine *Engine
 	shard  *shard
 	pkg    *eventPackage
+	beside *resource // another of the same hash; under shard.mu
 
 	mu            sync.Mutex
 	gone          bool // forgotten; whoever finds it looks it up again
 	queued        bool // a run is on its way
 	stale         bool // inputs changed since whole was composed
 	news          bool // whole changed since it was offered to all watchers
-	publications  []*publication
+	publications  []publication
 	subscriptions []*subscription
 	whole         Composite // nil: not composed yet
 	views         []*view
 	changed       moment // when the oldest unseen change came
-	alarm
 }
 
 // view is what one group of watchers sees, pending ones included, who see
@@ -39,7 +44,19 @@ type view struct {
 }
 
 func newResource(e *Engine, s *shard, p *eventPackage, id Resource) *resource {
-	return &resource{engine: e, shard: s, pkg: p, id: Resource{Package: p.name, URI: cloneURI(id.URI)}}
+	u := &id.URI
+	return &resource{uri: u.String(), userEnd: int32(len(u.Scheme) + 1 + len(u.User)), engine: e, shard: s, pkg: p}
+}
+
+// id is what the resource is found by: an address of record has a scheme, a user
+// and a host.
+func (r *resource) id() Resource {
+	scheme := strings.IndexByte(r.uri, ':')
+	return Resource{Package: r.pkg.name, URI: sip.URI{
+		Scheme: r.uri[:scheme],
+		User:   r.uri[scheme+1 : r.userEnd],
+		Host:   strings.TrimPrefix(r.uri[r.userEnd:], "@"),
+	}}
 }
 
 func (v *view) state() State {
@@ -58,9 +75,10 @@ func (r *resource) unlock() {
 	r.gone = true
 	r.shard.alarms.clear(r)
 	r.mu.Unlock()
-	r.shard.mu.Lock()
-	delete(r.shard.resources, r.id)
-	r.shard.mu.Unlock()
+	s, hash := r.engine.place(r.id())
+	s.mu.Lock()
+	s.forget(hash, r)
+	s.mu.Unlock()
 }
 
 // touch notes a change of the inputs and has watchers told, if there are any.
@@ -141,9 +159,9 @@ func (r *resource) compose() {
 	if next := r.next(); r.whole != nil && !r.stale && (next == 0 || next > now) {
 		return
 	}
-	whole, err := r.pkg.Package.Compose(r.id, r.live(), r.engine.wall(now))
+	whole, err := r.pkg.Package.Compose(r.id(), r.live(), r.engine.wall(now))
 	if err != nil {
-		r.engine.log.Error("composing failed, watchers keep the last state", "resource", r.id, "err", err)
+		r.engine.log.Error("composing failed, watchers keep the last state", "resource", r.id(), "err", err)
 		return
 	}
 	same := r.whole != nil && r.whole.Same(whole)
@@ -169,9 +187,9 @@ func (r *resource) draw(v *view) {
 	if v.decision.State != Allowed {
 		return
 	}
-	body, err := r.pkg.Package.View(r.id, r.whole, v.decision, v.form)
+	body, err := r.pkg.Package.View(r.id(), r.whole, v.decision, v.form)
 	if err != nil {
-		r.engine.log.Error("rendering failed, watchers keep the last state", "resource", r.id, "view", v.decision.Key, "err", err)
+		r.engine.log.Error("rendering failed, watchers keep the last state", "resource", r.id(), "view", v.decision.Key, "err", err)
 		return
 	}
 	if !v.body.same(&body) {
@@ -258,8 +276,8 @@ func (r *resource) schedule() {
 			at = m
 		}
 	}
-	for _, p := range r.publications {
-		sooner(p.expires)
+	for i := range r.publications {
+		sooner(r.publications[i].expires)
 	}
 	if len(r.subscriptions) > 0 {
 		boundary := r.next()
@@ -298,7 +316,7 @@ func (r *resource) part(s *subscription) {
 // idle lets go of what only watchers need.
 func (r *resource) idle() {
 	r.whole, r.views, r.subscriptions = nil, nil, nil
-	for _, p := range r.publications {
-		p.State = nil
+	for i := range r.publications {
+		r.publications[i].state = nil
 	}
 }

@@ -128,7 +128,7 @@ func (re *restoration) publication(x store.Entry) {
 		re.note(id, removed)
 		return
 	}
-	p, err := readPublication(x.Value)
+	p, err := pkg.readPublication(x.Value)
 	if err != nil {
 		e.log.Error("a stored publication is left out", "resource", id, "err", err)
 		return
@@ -137,8 +137,8 @@ func (re *restoration) publication(x store.Entry) {
 		re.note(id, x.Expires)
 		return
 	}
-	re.note(id, p.Updated)
-	p.revision, p.Expires, p.expires = x.Revision, x.Expires, e.until(x.Expires)
+	re.note(id, time.Unix(0, p.updated))
+	p.revision, p.ends, p.expires = x.Revision, x.Expires.UnixNano(), e.until(x.Expires)
 	r := e.lock(id, pkg)
 	r.publications = append(r.publications, p)
 	pkg.publications.Add(1)
@@ -236,7 +236,7 @@ func (re *restoration) decide(s *subscription) {
 	}
 	decision, err := s.authorize(re.ctx)
 	if err != nil {
-		e.log.Error("a restored watcher keeps its old rights", "resource", r.id, "err", err)
+		e.log.Error("a restored watcher keeps its old rights", "resource", r.id(), "err", err)
 		decision = s.view.decision
 	}
 	r.mu.Lock()
@@ -284,7 +284,7 @@ func (re *restoration) force(s *subscription) {
 func (re *restoration) tell() {
 	blind := re.blind()
 	re.engine.each(func(r *resource) {
-		if t, ok := re.changed[r.id]; blind || ok && re.untold(t) {
+		if t, ok := re.changed[r.id()]; blind || ok && re.untold(t) {
 			r.touch()
 			r.news = true
 		}
@@ -298,7 +298,9 @@ func (e *Engine) each(fn func(r *resource)) {
 		s.mu.Lock()
 		all := make([]*resource, 0, len(s.resources))
 		for _, r := range s.resources {
-			all = append(all, r)
+			for ; r != nil; r = r.beside {
+				all = append(all, r)
+			}
 		}
 		s.mu.Unlock()
 		for _, r := range all {

@@ -31,9 +31,9 @@ func remember(b *testing.B, s *pebble.Store, subscriptions int) {
 		}).append(nil, audience{}))
 	}
 	for i := range subscriptions / 5 {
-		put(fmt.Sprintf("%swords sip:u%d@example.com %016x", publicationPrefix, i/2, i+1), appendPublication(nil, &publication{Publication: Publication{
-			Created: int64(i + 1), Updated: now.Add(-time.Hour), ContentType: "text/plain", Body: []byte(strings.Repeat("x", 500)),
-		}}))
+		put(fmt.Sprintf("%swords sip:u%d@example.com %016x", publicationPrefix, i/2, i+1), appendPublication(nil, &publication{
+			created: int64(i + 1), updated: now.Add(-time.Hour).UnixNano(), mediaType: "text/plain", text: strings.Repeat("x", 500),
+		}, now.Add(-time.Hour)))
 	}
 }
 

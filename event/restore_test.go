@@ -345,7 +345,7 @@ func TestRestoreRefusesBeforeItTells(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.each(func(r *resource) { r.touch(); r.news = true })
-		e.shard(alice).resources[alice].run() // as another worker would
+		e.find(alice).run() // as another worker would
 		bob.expect(t)
 		close(held)
 		bob.expect(t, "terminated rejected")

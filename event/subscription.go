@@ -172,7 +172,7 @@ func (s *subscription) authorize(ctx context.Context) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	return s.resource.pkg.Package.Authorize(ctx, s.resource.id, who)
+	return s.resource.pkg.Package.Authorize(ctx, s.resource.id(), who)
 }
 
 // renew stores what a refresh granted and then lives by it.
@@ -296,10 +296,10 @@ func (s *subscription) keep(ctx context.Context, d Decision, f Form, expires mom
 		err = s.mark(ctx, e, expires)
 	}
 	if errors.Is(err, store.ErrValueWanted) {
-		err = s.write(ctx, e, s.resource.id, d, f, expires)
+		err = s.write(ctx, e, s.resource.id(), d, f, expires)
 	}
 	if err != nil {
-		return e.refuse("subscription not stored", s.resource.id, err)
+		return e.refuse("subscription not stored", s.resource.id(), err)
 	}
 	return nil
 }
@@ -361,6 +361,6 @@ func (s *subscription) erase(ctx context.Context) {
 	}
 	e := s.resource.engine
 	if _, err := e.store.Delete(ctx, subscriptionKey(s.number), anyRevision); err != nil {
-		e.unheard(e.refuse("subscription not deleted", s.resource.id, err))
+		e.unheard(e.refuse("subscription not deleted", s.resource.id(), err))
 	}
 }

@@ -63,7 +63,7 @@ func live(t testing.TB, p *Presence, n int, body string) event.Publication {
 		prefix = fmt.Sprintf("p%d-", n)
 	}
 	return event.Publication{
-		Created: int64(n), Prefix: prefix, State: state, ContentType: MediaType, Body: []byte(body),
+		Created: int64(n), Prefix: prefix, State: state, ContentType: MediaType, Body: body,
 		Updated: ten.Add(time.Duration(n) * time.Minute), Expires: ten.Add(24 * time.Hour),
 	}
 }
