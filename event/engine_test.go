@@ -241,10 +241,10 @@ func TestOverdueBoundary(t *testing.T) {
 func TestSameHash(t *testing.T) {
 	e := newEngine(&oblivion{}, words{})
 	defer e.Close()
-	for _, gone := range [][]int{{0, 1, 2}, {2, 1, 0}, {1, 0, 2}} {
+	for _, gone := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}} {
 		s := &shard{resources: map[uint64]*resource{}}
 		var all []*resource
-		for _, uri := range []string{"sip:a@example.com", "tel:+1", "sip:example.com"} {
+		for _, uri := range []string{"sip:a@example.com", "tel:+1", "mailto:a@b", "sip:example.com"} {
 			id := Resource{Package: "words", URI: sip.MustURI(uri)}
 			r := newResource(e, s, e.packages["words"], id)
 			if r.id() != id {

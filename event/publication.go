@@ -48,7 +48,7 @@ func (pkg *eventPackage) mediaType(t []byte) string {
 // nothing has changed then.
 func (e *Engine) Publish(ctx context.Context, p Publish) (Receipt, error) {
 	pkg, ok := e.packages[p.Resource.Package]
-	if !ok || len(pkg.Package.PublishTypes()) == 0 {
+	if !ok || len(pkg.types) == 0 {
 		return Receipt{}, ErrUnknownPackage
 	}
 	if e.closed.Load() {

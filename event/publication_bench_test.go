@@ -94,7 +94,7 @@ func TestPublishAllocations(t *testing.T) {
 // largestPublication is how many bytes a publication of 600 may hold of the heap
 // with nobody watching, its resource and its places in all indexes counted in: what
 // it holds now and a little more.
-const largestPublication = 1000
+const largestPublication = 1010
 
 func TestPublicationSize(t *testing.T) {
 	const few, many = 1000, 40_000
@@ -105,7 +105,5 @@ func TestPublicationSize(t *testing.T) {
 	newspaper(t, e, few, many)
 	if got := (heap() - before) / many; got > largestPublication {
 		t.Errorf("a publication holds %d bytes, want at most %d", got, largestPublication)
-	} else {
-		t.Logf("a publication holds %d bytes", got)
 	}
 }

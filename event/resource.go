@@ -5,23 +5,20 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"vigie/sip"
 )
 
 // resource is the state of one Resource: what is published for it, who
 // watches it, and what they see. A resource with neither is forgotten. There may
 // be a million, and the collector looks at each pointer (TestPublicationSize).
 type resource struct {
-	uri     string // as printed
-	userEnd int32  // where in it the user ends
-	alarm
+	uri    string // as printed
 	engine *Engine
 	shard  *shard
 	pkg    *eventPackage
 	beside *resource // another of the same hash; under shard.mu
 
-	mu            sync.Mutex
+	mu sync.Mutex
+	alarm
 	gone          bool // forgotten; whoever finds it looks it up again
 	queued        bool // a run is on its way
 	stale         bool // inputs changed since whole was composed
@@ -44,19 +41,24 @@ type view struct {
 }
 
 func newResource(e *Engine, s *shard, p *eventPackage, id Resource) *resource {
-	u := &id.URI
-	return &resource{uri: u.String(), userEnd: int32(len(u.Scheme) + 1 + len(u.User)), engine: e, shard: s, pkg: p}
+	return &resource{uri: id.URI.String(), engine: e, shard: s, pkg: p}
 }
 
-// id is what the resource is found by: an address of record has a scheme, a user
-// and a host.
+// id is what the resource is found by. An address of record is sip:user@host, or
+// of a scheme without hosts (sip.URI.AOR).
 func (r *resource) id() Resource {
-	scheme := strings.IndexByte(r.uri, ':')
-	return Resource{Package: r.pkg.name, URI: sip.URI{
-		Scheme: r.uri[:scheme],
-		User:   r.uri[scheme+1 : r.userEnd],
-		Host:   strings.TrimPrefix(r.uri[r.userEnd:], "@"),
-	}}
+	id := Resource{Package: r.pkg.name}
+	u := &id.URI
+	u.Scheme, u.User, _ = strings.Cut(r.uri, ":")
+	if u.Scheme != "sip" {
+		return id
+	}
+	if user, host, ok := strings.Cut(u.User, "@"); ok {
+		u.User, u.Host = user, host
+	} else {
+		u.User, u.Host = "", user
+	}
+	return id
 }
 
 func (v *view) state() State {

@@ -46,7 +46,7 @@ func (x *exchange) publish() error {
 		Body:     body,
 	}
 	receipt, err := x.server.Events.Publish(x.Context, q)
-	if foreign := (*event.UnsupportedBodyError)(nil); errors.As(err, &foreign) && x.optionalBody() {
+	if _, foreign := errors.AsType[*event.UnsupportedBodyError](err); foreign && x.optionalBody() {
 		q.Body = nil // it counts as not there, RFC 3261 §8.2.3
 		receipt, err = x.server.Events.Publish(x.Context, q)
 	}
