@@ -300,7 +300,8 @@ func TestStateDerivation(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			p := New(Options{Policy: test.policy})
 			w := composed(t, p, ten.Add(2*time.Hour), test.inputs(t, p)...)
-			if got := summary(&w.document); got != test.want {
+			d := w.of(alice.URI)
+			if got := summary(&d); got != test.want {
 				t.Errorf("composed:\n%swant:\n%s", got, test.want)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"sync"
 	"time"
 
 	"vigie/event"
@@ -16,9 +17,21 @@ import (
 // alone.
 type whole struct {
 	document pidf.Document
-	size     int // of the printed document
 	content  [sha256.Size]byte
 	next     time.Time
+}
+
+// nothing is the state of all who have published nothing. Its document is made
+// when it is to be seen: most of those who are watched are away.
+var nothing = new(whole)
+
+// of is the document as it is about a presentity.
+func (w *whole) of(presentity sip.URI) pidf.Document {
+	d := w.document
+	if w == nothing {
+		emit(&d, presentity)
+	}
+	return d
 }
 
 // Same implements event.Composite. Timestamps that the server makes do not count.
@@ -30,18 +43,32 @@ func (w *whole) Same(other event.Composite) bool {
 // Next implements event.Composite.
 func (w *whole) Next() time.Time { return w.next }
 
+// page is what a document is printed on before it is known how long it is.
+type page []byte
+
+var pages = sync.Pool{New: func() any { return new(page) }}
+
+// print gives what lasts until the page is printed on again.
+func (p *page) print(d *pidf.Document) []byte {
+	*p = d.AppendTo((*p)[:0])
+	return *p
+}
+
 // compose runs all stages.
 func compose(in inputs, policy Policy, presentity sip.URI, now time.Time) *whole {
 	in.discard(now)
+	if len(in.publications)+len(in.registrations) == 0 {
+		return nothing
+	}
 	s := normalise(in)
 	s.discard(policy, now)
 	s.derive(policy, presentity)
 	d := s.merge(policy)
 	emit(&d, presentity)
 	w := &whole{document: d, next: s.next}
-	var space [2048]byte
-	printed := d.AppendTo(space[:0])
-	w.size, w.content = len(printed), sha256.Sum256(printed)
+	p := pages.Get().(*page)
+	defer pages.Put(p)
+	w.content = sha256.Sum256(p.print(&d))
 	stamp(&w.document, w.content)
 	return w
 }

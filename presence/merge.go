@@ -12,12 +12,12 @@ import (
 func (s *segments) merge(policy Policy) pidf.Document {
 	var d pidf.Document
 	services := s.serviceGroups(policy)
-	d.Tuples = make([]pidf.Tuple, len(services), len(services)+1)
+	d.Tuples = make([]pidf.Tuple, len(services))
 	for i, group := range services {
 		mergeServices(&d.Tuples[i], group)
 	}
 	persons := s.personGroups(policy)
-	d.Persons = make([]pidf.Person, len(persons), len(persons)+1)
+	d.Persons = make([]pidf.Person, len(persons))
 	for i, group := range persons {
 		mergePersons(&d.Persons[i], group)
 	}

@@ -26,6 +26,7 @@
 package presence
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -193,10 +194,11 @@ func (p *Presence) View(r event.Resource, composite event.Composite, d event.Dec
 	if !ok {
 		return event.Body{}, errors.New("presence: the composite is of another package")
 	}
-	document := w.document
+	document := w.of(r.URI)
 	if document.Entity = f.Entity; document.Entity == "" {
 		document.Entity = r.URI.String()
 	}
-	data := document.AppendTo(make([]byte, 0, w.size+2*len(document.Entity)+64))
-	return event.Body{Type: MediaType, Data: data}, nil
+	sheet := pages.Get().(*page)
+	defer pages.Put(sheet)
+	return event.Body{Type: MediaType, Data: bytes.Clone(sheet.print(&document))}, nil
 }
