@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,8 @@ type shard struct {
 type eventPackage struct {
 	PackageOptions
 	name          string
-	types         []string // those published
+	published     bool     // by PUBLISH
+	types         []string // published and given
 	publications  atomic.Int64
 	subscriptions [3]atomic.Int64 // by State
 }
@@ -109,7 +111,9 @@ func New(o Options) *Engine {
 		o.Workers = 8
 	}
 	for _, p := range o.Packages {
-		e.packages[p.Package.Name()] = &eventPackage{PackageOptions: p, name: p.Package.Name(), types: p.Package.PublishTypes()}
+		in, out := p.Package.PublishTypes(), p.Package.NotifyTypes()
+		e.packages[p.Package.Name()] = &eventPackage{
+			PackageOptions: p, name: p.Package.Name(), published: len(in) > 0, types: slices.Concat(in, out)}
 	}
 	e.beat.engine = e
 	e.metrics = newMetrics(e)

@@ -35,20 +35,20 @@ func (p *publication) public() Publication {
 }
 
 // mediaType is a media type in a string of its own, which most have in common.
-func (pkg *eventPackage) mediaType(t []byte) string {
+func (pkg *eventPackage) mediaType(t string) string {
 	for _, usual := range pkg.types {
-		if string(t) == usual {
+		if t == usual {
 			return usual
 		}
 	}
-	return string(t)
+	return strings.Clone(t)
 }
 
 // Publish follows the steps of RFC 3903 §6; the first that fails answers, and
 // nothing has changed then.
 func (e *Engine) Publish(ctx context.Context, p Publish) (Receipt, error) {
 	pkg, ok := e.packages[p.Resource.Package]
-	if !ok || len(pkg.types) == 0 {
+	if !ok || !pkg.published {
 		return Receipt{}, ErrUnknownPackage
 	}
 	if e.closed.Load() {
@@ -141,7 +141,7 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 		return Receipt{}, err
 	}
 	_, now := e.clock()
-	next.mediaType, next.text, next.state = r.pkg.mediaType([]byte(b.Type)), text, state
+	next.mediaType, next.text, next.state = r.pkg.mediaType(b.Type), text, state
 	next.updated = now.UnixNano()
 	next.revision = 0
 	receipt, err := r.keep(ctx, old, &next, granted)

@@ -75,7 +75,7 @@ func publicationResource(key string) (Resource, error) {
 	if err != nil {
 		return Resource{}, errRecord
 	}
-	return Resource{Package: f[1], URI: cloneURI(uri.AOR())}, nil
+	return Resource{Package: f[1], URI: uri.AOR()}, nil
 }
 
 // appendPublication writes all but the revision and the expiry, which the
@@ -98,7 +98,7 @@ func (pkg *eventPackage) readPublication(b []byte) (p publication, err error) {
 	p.created = d.varint()
 	p.updated = d.varint()
 	p.prefix = string(d.bytes())
-	p.mediaType = pkg.mediaType(d.bytes())
+	p.mediaType = pkg.mediaType(string(d.bytes()))
 	p.text = string(d.bytes())
 	return p, d.err
 }
@@ -264,20 +264,3 @@ func (d *decoder) packed() packed {
 	}
 	return p
 }
-
-// cloneURI lets go of the message the URI was read from.
-func cloneURI(u sip.URI) sip.URI {
-	u.Scheme = strings.Clone(u.Scheme)
-	u.User = strings.Clone(u.User)
-	u.Password = strings.Clone(u.Password)
-	u.Host = strings.Clone(u.Host)
-	u.Params = sip.Params(strings.Clone(string(u.Params)))
-	u.Headers = strings.Clone(u.Headers)
-	return u
-}
-
-func (f Form) clone() Form {
-	return Form{Entity: strings.Clone(f.Entity), Type: strings.Clone(f.Type)}
-}
-
-func bytesClone(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }

@@ -221,7 +221,8 @@ func (r *resource) slot(d Decision, f Form) *view {
 		}
 	}
 	d.Key = strings.Clone(d.Key)
-	v := &view{decision: d, form: f.clone(), users: 1, since: r.changed}
+	f = Form{Entity: strings.Clone(f.Entity), Type: r.pkg.mediaType(f.Type)}
+	v := &view{decision: d, form: f, users: 1, since: r.changed}
 	r.views = append(r.views, v)
 	return v
 }
