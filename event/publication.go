@@ -140,9 +140,7 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 	} else if err := r.number(&next); err != nil {
 		return Receipt{}, err
 	}
-	_, now := e.clock()
 	next.mediaType, next.text, next.state = r.pkg.mediaType(b.Type), text, state
-	next.updated = now.UnixNano()
 	next.revision = 0
 	receipt, err := r.keep(ctx, old, &next, granted)
 	if err == nil {
@@ -176,11 +174,15 @@ func (r *resource) number(p *publication) error {
 	return nil
 }
 
-// keep writes next in the place of old, first to the store, then here.
+// keep writes next in the place of old, first to the store, then here. Without a
+// revision its content is new.
 func (r *resource) keep(ctx context.Context, old, next *publication, granted time.Duration) (Receipt, error) {
 	e := r.engine
 	now, wall := e.clock()
 	next.expires, next.ends = now+moment(granted), wall.Add(granted).UnixNano()
+	if next.revision == 0 {
+		next.updated = wall.UnixNano()
+	}
 	revision, err := r.write(ctx, next, wall, e.expected(old))
 	if err != nil {
 		return Receipt{}, r.unwritten("publication not stored", old, err)
