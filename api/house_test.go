@@ -39,14 +39,14 @@ func (latest) Name() string           { return "presence" }
 func (latest) PublishTypes() []string { return []string{pidfType} }
 func (latest) NotifyTypes() []string  { return []string{pidfType} }
 
-func (latest) Read(_ event.Resource, b event.Body) (any, error) {
-	if b.Type != pidfType {
-		return nil, &event.UnsupportedBodyError{Type: b.Type, Accept: []string{pidfType}}
+func (latest) Read(_ event.Resource, mediaType, text string) (any, error) {
+	if mediaType != pidfType {
+		return nil, &event.UnsupportedBodyError{Type: mediaType, Accept: []string{pidfType}}
 	}
-	if _, err := pidf.Parse(b.Data, xmltree.Limits{}); err != nil {
+	if err := pidf.Check(text, xmltree.Limits{}); err != nil {
 		return nil, &event.MalformedBodyError{Reason: err.Error()}
 	}
-	return b.Data, nil
+	return text, nil
 }
 
 func (latest) Compose(r event.Resource, live []event.Publication, _ time.Time) (event.Composite, error) {

@@ -71,9 +71,9 @@ type Package interface {
 	Name() string
 
 	// Read checks and parses one published body. The state it returns comes
-	// back in Publication.State. Errors: *UnsupportedBodyError when the type
+	// back in Publication.State and may hold on to text. Errors: *UnsupportedBodyError when the type
 	// is not one of the package, *MalformedBodyError when the content is bad.
-	Read(r Resource, b Body) (state any, err error)
+	Read(r Resource, mediaType, text string) (state any, err error)
 
 	// Compose merges the live publications, given in creation order.
 	Compose(r Resource, live []Publication, now time.Time) (Composite, error)

@@ -29,9 +29,8 @@ func (words) Name() string           { return "words" }
 func (words) PublishTypes() []string { return []string{"text/plain"} }
 func (words) NotifyTypes() []string  { return []string{"text/plain"} }
 
-func (w words) Read(r Resource, b Body) (any, error) {
-	text := string(b.Data)
-	if err := w.Check(r, b.Type, text); err != nil {
+func (w words) Read(r Resource, mediaType, text string) (any, error) {
+	if err := w.Check(r, mediaType, text); err != nil {
 		return nil, err
 	}
 	return text, nil

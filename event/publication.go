@@ -130,7 +130,7 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 		return Receipt{}, &OversizedBodyError{Max: e.limits.Body}
 	}
 	text := string(b.Data)
-	state, err := r.read(b, text)
+	state, err := r.read(b.Type, text)
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -149,16 +149,16 @@ func (r *resource) replace(ctx context.Context, old *publication, b *Body, grant
 	return receipt, err
 }
 
-// read makes state of a body, whose text is given too; where nobody watches the
-// body is only checked, if its package can do that for less.
-func (r *resource) read(b *Body, text string) (state any, err error) {
+// read makes state of a body; where nobody watches the body is only checked, if
+// its package can do that for less.
+func (r *resource) read(mediaType, text string) (state any, err error) {
 	if len(r.subscriptions) > 0 {
-		return r.pkg.Package.Read(r.id(), *b)
+		return r.pkg.Package.Read(r.id(), mediaType, text)
 	}
 	if c, ok := r.pkg.Package.(Checker); ok {
-		return nil, c.Check(r.id(), b.Type, text)
+		return nil, c.Check(r.id(), mediaType, text)
 	}
-	_, err = r.pkg.Package.Read(r.id(), *b)
+	_, err = r.pkg.Package.Read(r.id(), mediaType, text)
 	return nil, err
 }
 
@@ -271,7 +271,7 @@ func (r *resource) live() []Publication {
 	for i := range r.publications {
 		p := &r.publications[i]
 		if p.state == nil {
-			state, err := r.pkg.Package.Read(r.id(), Body{Type: p.mediaType, Data: []byte(p.text)})
+			state, err := r.pkg.Package.Read(r.id(), p.mediaType, p.text)
 			if err != nil {
 				r.engine.log.Error("a stored publication cannot be read, it is left out", "resource", r.id(), "etag", entityTag(p.revision), "err", err)
 				continue

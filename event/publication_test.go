@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vigie/sip"
@@ -402,5 +403,45 @@ func TestEntityTag(t *testing.T) {
 		if got, ok := parseTag(tag); ok {
 			t.Errorf("%q is read as %d", tag, got)
 		}
+	}
+}
+
+// unable is a package that cannot check, only read.
+type unable struct{ Package }
+
+// What nobody watches is held to the rules of its package, and no state is made of
+// it until somebody does.
+func TestUnwatchedIsNotRead(t *testing.T) {
+	for _, p := range []Package{words{}, unable{words{}}} {
+		synctest.Test(t, func(t *testing.T) {
+			h := openWith(t, store.NewMemory(), p)
+			_, err := h.publish(Publish{Expires: time.Hour, Body: &Body{"text/plain", []byte("!")}})
+			if _, ok := errors.AsType[*MalformedBodyError](err); !ok {
+				t.Errorf("%v, want a MalformedBodyError", err)
+			}
+			tag := h.say("hello", "")
+			made := func() bool { return h.find(alice).publications[0].state != nil }
+			if made() {
+				t.Error("state is made of what nobody watches")
+			}
+			bob := &ear{}
+			s := h.watch(bob, "sip:bob@example.com", time.Hour)
+			bob.expect(t, "active 3600s: hello ")
+			tag = h.say("bye", tag)
+			if !made() {
+				t.Error("no state is made of what somebody watches")
+			}
+			if _, err := s.Refresh(t.Context(), Refresh{}); err != nil {
+				t.Fatal(err)
+			}
+			bob.expect(t, "terminated timeout: bye ")
+			if made() {
+				t.Error("state is kept though nobody watches any more")
+			}
+			h.say("again", tag)
+			if made() {
+				t.Error("state is made of a change that nobody watches")
+			}
+		})
 	}
 }

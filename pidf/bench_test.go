@@ -49,8 +49,8 @@ func TestAllocations(t *testing.T) {
 		if _, err := Parse(data, Limits{}); err != nil {
 			t.Fatal(err)
 		}
-	}); got > 14 {
-		t.Errorf("reading takes %v allocations, want at most 14", got)
+	}); got > 8 {
+		t.Errorf("reading takes %v allocations, want 7", got)
 	}
 	d := mustParse(t, string(data))
 	out := d.AppendTo(nil)

@@ -40,12 +40,16 @@ func refuse(n xmltree.Node, format string, args ...any) error {
 // are not well-formed or exceed the limits (the errors of xmltree.Parse), and
 // by *Error those without a presence root, an entity, or a tuple's id or
 // status.
-func Parse(data []byte, limits Limits) (*Document, error) {
-	tree, err := xmltree.Parse(data, limits)
-	if err != nil {
-		return nil, err
-	}
-	return Read(tree.Root())
+func Parse(data []byte, limits Limits) (*Document, error) { return ParseText(string(data), limits) }
+
+// ParseText is Parse of a text that lives as long as the document: its values are
+// parts of it.
+func ParseText(text string, limits Limits) (d *Document, err error) {
+	err = xmltree.Scan(text, limits, func(root xmltree.Node) (err error) {
+		d, err = Read(root)
+		return err
+	})
+	return d, err
 }
 
 // Check gives the error that Parse would give, and makes no document.

@@ -27,11 +27,11 @@ func phone(id, activity string) string {
 
 func BenchmarkRead(b *testing.B) {
 	p := New(Options{})
-	body := event.Body{Type: MediaType, Data: []byte(phone("t1", "away"))}
-	b.SetBytes(int64(len(body.Data)))
+	body := phone("t1", "away")
+	b.SetBytes(int64(len(body)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := p.Read(alice, body); err != nil {
+		if _, err := p.Read(alice, MediaType, body); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -87,6 +87,31 @@ func BenchmarkAuthorize(b *testing.B) {
 	for b.Loop() {
 		if _, err := p.Authorize(b.Context(), alice, watcher); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A document is checked without an allocation, read with one for each segment and
+// list, and composed and shown with a few; one more where the race detector has
+// pools forget.
+func TestAllocations(t *testing.T) {
+	p, body := New(Options{}), phone("t1", "away")
+	inputs := []event.Publication{live(t, p, 1, body)}
+	w := composed(t, p, ten.Add(time.Hour), inputs...)
+	d := event.Decision{State: event.Allowed, Key: everything}
+	for _, test := range []struct {
+		name string
+		most float64
+		fn   func()
+	}{
+		{"checking", 0, func() { _ = p.Check(alice, MediaType, body) }},
+		{"reading", 8, func() { _, _ = p.Read(alice, MediaType, body) }},
+		{"composing", 13, func() { _, _ = p.Compose(alice, inputs, ten.Add(time.Hour)) }},
+		{"composing of nothing", 0, func() { _, _ = p.Compose(alice, nil, ten.Add(time.Hour)) }},
+		{"showing", 2, func() { _, _ = p.View(alice, w, d, event.Form{Entity: "sip:alice@example.com"}) }},
+	} {
+		if got := testing.AllocsPerRun(100, test.fn); got > test.most+1 {
+			t.Errorf("%s takes %v allocations, want %v", test.name, got, test.most)
 		}
 	}
 }

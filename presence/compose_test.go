@@ -44,7 +44,7 @@ func doing(activities ...string) string {
 // read reads a document; Check has to say the same of it.
 func read(t testing.TB, p *Presence, mediaType, body string) (any, error) {
 	t.Helper()
-	state, err := p.Read(alice, event.Body{Type: mediaType, Data: []byte(body)})
+	state, err := p.Read(alice, mediaType, body)
 	if checked := p.Check(alice, mediaType, body); fmt.Sprintf("%#v", checked) != fmt.Sprintf("%#v", err) {
 		t.Errorf("Check says %v, Read %v", checked, err)
 	}

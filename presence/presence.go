@@ -93,14 +93,14 @@ func (p *Presence) NotifyTypes() []string { return p.types }
 // Read implements event.Package. Whatever can be understood of a document is
 // taken; only a missing root, entity, tuple id or status makes it malformed. The
 // entity does not matter: what is published for is the Request-URI (RFC 3903 §4.1).
-func (p *Presence) Read(r event.Resource, b event.Body) (any, error) {
-	limits, ok := p.limits(b.Type)
+func (p *Presence) Read(r event.Resource, mediaType, text string) (any, error) {
+	limits, ok := p.limits(mediaType)
 	if !ok {
-		return nil, p.unsupported(b.Type)
+		return nil, p.unsupported(mediaType)
 	}
-	document, err := pidf.Parse(b.Data, limits)
+	document, err := pidf.ParseText(text, limits)
 	if err != nil {
-		return nil, p.unread(b.Type, err)
+		return nil, p.unread(mediaType, err)
 	}
 	return newPublished(document, r.URI), nil
 }

@@ -150,7 +150,7 @@ func FuzzCompose(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		var inputs []event.Publication
 		for i, body := range []string{first, second} {
-			state, err := p.Read(alice, event.Body{Type: MediaType, Data: []byte(body)})
+			state, err := p.Read(alice, MediaType, body)
 			if err != nil {
 				continue
 			}

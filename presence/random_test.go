@@ -157,7 +157,7 @@ func (h *history) said(x event.Publication, received time.Time) event.Publicatio
 		return x
 	}
 	x.Body = h.body()
-	state, err := h.p.Read(alice, event.Body{Type: MediaType, Data: []byte(x.Body)})
+	state, err := h.p.Read(alice, MediaType, x.Body)
 	if err != nil {
 		h.Fatalf("%v\n%s", err, x.Body)
 	}
@@ -170,7 +170,7 @@ func (h *history) again() []event.Publication {
 	all := make([]event.Publication, len(h.live))
 	for i, x := range h.live {
 		if _, bound := x.State.(Registration); !bound {
-			state, err := h.p.Read(alice, event.Body{Type: MediaType, Data: []byte(x.Body)})
+			state, err := h.p.Read(alice, MediaType, x.Body)
 			if err != nil {
 				h.Fatalf("%v\n%s", err, x.Body)
 			}

@@ -21,10 +21,10 @@ type plain struct{}
 func (plain) Same(event.Composite) bool { return true }
 func (plain) Next() time.Time           { return time.Time{} }
 
-func (plain) Name() string                                 { return "presence" }
-func (plain) PublishTypes() []string                       { return []string{"text/plain"} }
-func (plain) NotifyTypes() []string                        { return []string{"text/plain"} }
-func (plain) Read(event.Resource, event.Body) (any, error) { return nil, nil }
+func (plain) Name() string                                     { return "presence" }
+func (plain) PublishTypes() []string                           { return []string{"text/plain"} }
+func (plain) NotifyTypes() []string                            { return []string{"text/plain"} }
+func (plain) Read(event.Resource, string, string) (any, error) { return nil, nil }
 func (p plain) Compose(event.Resource, []event.Publication, time.Time) (event.Composite, error) {
 	return p, nil
 }
