@@ -45,7 +45,7 @@ func heap() int64 {
 
 // largestAbsence is how many bytes of the heap a presentity that has published
 // nothing may hold with its one watcher: what it holds now and a little more.
-const largestAbsence = 1100
+const largestAbsence = 940
 
 func TestAbsenceSize(t *testing.T) {
 	const few, many = 1000, 20_000
