@@ -19,6 +19,7 @@ const (
 	publicationPrefix  = "p " // p PACKAGE URI NUMBER
 	subscriptionPrefix = "s " // s NUMBER
 	beatKey            = "b"
+	owingKey           = "o"
 
 	anyRevision = store.AnyRevision
 )
@@ -32,6 +33,7 @@ const (
 	recordRemoved      = 2
 	recordSubscription = 3
 	recordBeat         = 4
+	recordOwing        = 5
 )
 
 var errRecord = errors.New("event: a stored record is damaged")
@@ -111,6 +113,10 @@ func appendBeat(b []byte, at time.Time) []byte {
 	return appendTime(append(b, recordBeat), at)
 }
 
+func appendOwing(b []byte, since time.Time) []byte {
+	return appendTime(append(b, recordOwing), since)
+}
+
 // writtenAt reads when a record of any kind was written.
 func writtenAt(b []byte) (time.Time, error) {
 	d := decoder{b: b}
@@ -118,7 +124,7 @@ func writtenAt(b []byte) (time.Time, error) {
 	return d.time(), d.err
 }
 
-// readMark reads the time of a removed publication or of a beat.
+// readMark reads the time of a removed publication, of a beat or of what is owed.
 func readMark(b []byte, kind byte) (time.Time, error) {
 	d := decoder{b: b}
 	d.kind(kind)

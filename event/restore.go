@@ -31,8 +31,10 @@ type restoration struct {
 	revive  map[string]Reviver
 	now     time.Time              // when it began
 	last    time.Time              // last sign of life, as far as is known
+	owing   time.Time              // since when the last process had not told all either; zero: it had
 	changed map[Resource]time.Time // last change of what is published, where it may be untold
 	recent  []recent
+	owed    []task   // what is to be told, whatever is read yet
 	ended   bool     // there are subscriptions that have expired
 	dead    []string // keys of those whose end has been told
 }
@@ -41,13 +43,14 @@ type restoration struct {
 // its NOTIFY.
 type recent struct {
 	subscription *subscription
-	written      time.Time
+	written      int64 // nanoseconds since 1970
 }
 
 // Restore brings back publications with their entity-tags and remaining
 // lifetimes, and subscriptions with their dialogs. Watchers are told, once
-// Restore returns, of what changed or expired while nobody was there to tell
-// them. It is called once, before the first Publish or Subscribe.
+// Restore returns and piece by piece, of what changed or expired while nobody
+// was there to tell them. It is called once, before the first Publish or
+// Subscribe.
 func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	e.workers.hold() // nothing leaves before everything is in its place
 	defer e.workers.release()
@@ -60,9 +63,12 @@ func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 			return fmt.Errorf("event: restore expired subscriptions: %w", err)
 		}
 	}
-	re.repeat()
 	re.tell()
-	return re.bury()
+	re.repeat()
+	if err := re.bury(); err != nil {
+		return err
+	}
+	return re.owe()
 }
 
 // entry takes one entry. Publications come before subscriptions, and those of
@@ -70,6 +76,8 @@ func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 func (re *restoration) entry(x store.Entry) error {
 	re.seen(x)
 	switch {
+	case x.Key == owingKey:
+		re.owing, _ = readMark(x.Value, recordOwing)
 	case strings.HasPrefix(x.Key, publicationPrefix):
 		re.publication(x)
 	case !strings.HasPrefix(x.Key, subscriptionPrefix):
@@ -100,9 +108,17 @@ func (re *restoration) alive(t time.Time) {
 	}
 }
 
-// untold says that watchers may not have heard of what happened then. As more
-// is read it says so of less.
-func (re *restoration) untold(t time.Time) bool { return t.After(re.last.Add(-unsure)) }
+// doubt is the moment after which watchers may not have heard of what happened.
+// As more is read it becomes later.
+func (re *restoration) doubt() time.Time {
+	doubt := re.last.Add(-unsure)
+	if !re.owing.IsZero() && re.owing.Before(doubt) {
+		return re.owing
+	}
+	return doubt
+}
+
+func (re *restoration) untold(t time.Time) bool { return t.After(re.doubt()) }
 
 // blind says that the store has forgotten some of what watchers may not have
 // heard of.
@@ -157,9 +173,9 @@ func (re *restoration) live(x store.Entry) {
 		return
 	}
 	if len(re.recent) == cap(re.recent) { // rather than grow
-		re.recent = slices.DeleteFunc(re.recent, func(r recent) bool { return !re.untold(r.written) })
+		re.recent = slices.DeleteFunc(re.recent, func(r recent) bool { return !re.untold(time.Unix(0, r.written)) })
 	}
-	re.recent = append(re.recent, recent{s, written})
+	re.recent = append(re.recent, recent{s, written.UnixNano()})
 }
 
 // expired takes an entry of all subscriptions and has those end that have
@@ -173,7 +189,7 @@ func (re *restoration) expired(x store.Entry) error {
 		return nil
 	}
 	if s, _ := re.subscription(x); s != nil {
-		re.engine.workers.give(ending{s, ReasonTimeout})
+		re.owed = append(re.owed, ending{s, ReasonTimeout})
 	}
 	return nil
 }
@@ -231,7 +247,7 @@ func (re *restoration) place(pkg *eventPackage, s *subscription, record subscrip
 func (re *restoration) decide(s *subscription) {
 	e, r := re.engine, s.resource
 	if !s.live() {
-		e.workers.give(ending{s, ReasonTimeout})
+		re.owed = append(re.owed, ending{s, ReasonTimeout})
 		return
 	}
 	decision, err := s.authorize(re.ctx)
@@ -244,51 +260,56 @@ func (re *restoration) decide(s *subscription) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case decision.State == Rejected: // no state goes out while the end waits for a worker
+	case decision.State == Rejected: // no state goes out while the end waits for its turn
 		s.turn(r.slot(decision, s.view.form))
-		e.workers.give(ending{s, ReasonRejected})
+		re.owed = append(re.owed, ending{s, ReasonRejected})
+		return
 	case decision != s.view.decision:
-		s.look(decision, s.view.form)
-		re.force(s)
-	default:
-		s.rearm(e.now())
+		s.turn(r.slot(decision, s.view.form))
+		re.owed = append(re.owed, repetition{s, s.expires})
 	}
+	s.rearm(e.now())
 }
 
 // repeat tells the watchers of recent subscriptions what they may have been
 // told before.
 func (re *restoration) repeat() {
+	doubt := re.doubt().UnixNano()
 	for _, x := range re.recent {
-		s, r := x.subscription, x.subscription.resource
-		r.mu.Lock()
-		s.mu.Lock()
-		if re.untold(x.written) && s.view.decision.State != Rejected {
-			s.look(s.view.decision, s.view.form)
-			re.force(s)
+		if x.written > doubt && x.subscription.view.decision.State != Rejected {
+			re.owed = append(re.owed, repetition{x.subscription, x.subscription.expires})
 		}
-		s.mu.Unlock()
-		r.mu.Unlock()
 	}
-}
-
-// force has a subscription speak up when workers may, unless its last second
-// has come, when its end tells all. With resource.mu and s.mu.
-func (re *restoration) force(s *subscription) {
-	now := re.engine.now()
-	s.force = s.expires-now >= moment(time.Second)
-	s.rearm(now)
-	re.engine.workers.give(s)
+	re.recent = nil
 }
 
 // tell has watchers hear of what may have changed without their knowing.
 func (re *restoration) tell() {
 	blind := re.blind()
 	re.engine.each(func(r *resource) {
-		if t, ok := re.changed[r.id()]; blind || ok && re.untold(t) {
-			r.touch()
-			r.news = true
+		t, ok := re.changed[r.id()]
+		if !blind && !(ok && re.untold(t)) {
+			return
+		}
+		r.stale, r.changed, r.news = true, re.engine.now(), true
+		if len(r.subscriptions) > 0 {
+			re.owed = append(re.owed, change{r})
 		}
 	})
+}
+
+// owe has told what is owed. What takes a while is noted in the store: should
+// this process be killed too, the next one knows how far back to go.
+func (re *restoration) owe() error {
+	x := &retelling{engine: re.engine, owed: re.owed}
+	if len(re.owed) > retellPiece {
+		if _, err := re.engine.store.Put(re.ctx, owingKey, appendOwing(nil, re.doubt()), time.Time{}, anyRevision); err != nil {
+			return fmt.Errorf("event: restore: %w", err)
+		}
+		x.noted = true
+	}
+	re.engine.workers.give(x)
+	return nil
 }
 
 // each calls fn with every resource, locked.
