@@ -1,10 +1,11 @@
 package app
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
+	"sync"
 )
 
 // collector paces the garbage collector. A percentage alone makes it run all the
@@ -15,7 +16,10 @@ import (
 type collector struct {
 	percent  int
 	headroom int // bytes
-	stopped  atomic.Bool
+
+	mu      sync.Mutex
+	resting bool
+	stopped bool
 }
 
 // beacon is what each collection finds dead; it holds a pointer, because the
@@ -25,10 +29,14 @@ type beacon struct{ _ *beacon }
 // pace sets the percentage for the next collection, after which it is called
 // again.
 func (c *collector) pace() {
-	if c.stopped.Load() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped {
 		return
 	}
-	debug.SetGCPercent(c.percentAt(liveHeap()))
+	if !c.resting {
+		debug.SetGCPercent(c.percentAt(measure(liveHeap)))
+	}
 	runtime.AddCleanup(new(beacon), (*collector).pace, c)
 }
 
@@ -39,13 +47,45 @@ func (c *collector) percentAt(live int) int {
 	return (c.headroom*100 + excess*c.percent) / max(live, 4<<20)
 }
 
+// rest has no collection run until wake, unless a memory limit asks for it: while
+// state is restored next to nothing dies, and each would mark all there is.
+func (c *collector) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped {
+		c.resting = true
+		debug.SetGCPercent(-1)
+	}
+}
+
+// wake paces again. The next collection comes as if all that is there were known
+// to live: were it to come at once, everybody would have to help.
+func (c *collector) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.resting {
+		return
+	}
+	c.resting = false
+	all, live := measure(heap), max(measure(liveHeap), 4<<20)
+	growth := all - live + all*c.percentAt(all)/100
+	debug.SetGCPercent(min(growth*100/live, math.MaxInt32))
+}
+
 func (c *collector) stop() error {
-	c.stopped.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
 	return nil
 }
 
-func liveHeap() int {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+const (
+	liveHeap = "/gc/heap/live:bytes" // what the last collection found
+	heap     = "/memory/classes/heap/objects:bytes"
+)
+
+func measure(name string) int {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return int(sample[0].Value.Uint64())
 }

@@ -46,8 +46,20 @@ func TestCollectorFollowsTheHeap(t *testing.T) {
 	if p := percent(); p > 25 {
 		t.Errorf("%d percent with 256 MiB live, want about 25", p)
 	}
+	c.rest()
+	for range 5 {
+		runtime.GC()
+	}
+	if p := percent(); p != -1 {
+		t.Errorf("%d percent while the collector rests, want none", p)
+	}
+	debug.SetGCPercent(-1)
+	c.wake()
+	if p := percent(); p < 20 || p > 30 {
+		t.Errorf("%d percent with 256 MiB live after the rest, want about 25", p)
+	}
 	runtime.KeepAlive(live)
-	c.stopped.Store(true)
+	c.stop()
 	debug.SetGCPercent(77)
 	for range 5 {
 		runtime.GC()

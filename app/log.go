@@ -35,11 +35,10 @@ func (s *Server) makeLog() {
 
 // tune sets the garbage collector, unless the environment did.
 func (s *Server) tune() {
-	if os.Getenv("GOGC") == "" {
-		c := &collector{percent: s.config.Runtime.GCPercent, headroom: s.config.Runtime.GCHeadroom}
-		c.pace()
-		s.atStop("leave the garbage collector alone", c.stop)
-	}
+	s.collector = &collector{percent: s.config.Runtime.GCPercent, headroom: s.config.Runtime.GCHeadroom}
+	s.collector.stopped = os.Getenv("GOGC") != ""
+	s.collector.pace()
+	s.atStop("leave the garbage collector alone", s.collector.stop)
 	if limit := s.config.Runtime.MemoryLimit; os.Getenv("GOMEMLIMIT") == "" && limit > 0 {
 		debug.SetMemoryLimit(int64(limit))
 	}

@@ -47,6 +47,7 @@ type Server struct {
 	started time.Time
 	phase   atomic.Pointer[string] // why it is not ready; nil: it is
 
+	collector *collector
 	metrics   *prometheus.Registry
 	directory store.Directory
 	soft      store.Soft

@@ -299,6 +299,8 @@ func (s *Server) serveHTTP(context.Context) error {
 
 // restore brings back what the last process kept.
 func (s *Server) restore(ctx context.Context) error {
+	s.collector.rest()
+	defer s.collector.wake()
 	return s.engine.Restore(ctx, map[string]event.Reviver{"sip": s.edge.Revive})
 }
 
