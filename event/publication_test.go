@@ -288,7 +288,7 @@ func TestRecords(t *testing.T) {
 		Written: time.Unix(1, 2),
 	}
 	dialog := bytes.Repeat([]byte{1, 0, 2}, 100)
-	back, err := readSubscription(s.append(nil, &ear{record: dialog}))
+	back, err := readSubscription(s.append(nil, &ear{record: dialog}), map[string]string{})
 	if err != nil || back.Resource != alice || back.Watcher != s.Watcher ||
 		back.Decision != s.Decision || back.Form != s.Form || back.Kind != "ear" || !bytes.Equal(back.Dialog, dialog) || !back.Written.Equal(s.Written) {
 		t.Errorf("subscription came back as %+v, %v", back, err)
@@ -338,7 +338,7 @@ func FuzzRecords(f *testing.F) {
 		if p, err := words.readPublication(b); err == nil && len(p.text) > len(b) {
 			t.Error("body larger than its record")
 		}
-		if s, err := readSubscription(b); err == nil && len(s.Dialog) > len(b) {
+		if s, err := readSubscription(b, map[string]string{}); err == nil && len(s.Dialog) > len(b) {
 			t.Error("dialog larger than its record")
 		}
 		_, _ = writtenAt(b)

@@ -157,15 +157,16 @@ func (s *subscriptionRecord) append(b []byte, watcher Keeper) []byte {
 	return appendSized(b, watcher.AppendRecord)
 }
 
-// readSubscription gives a record whose strings, but for Watcher, hold on to all
-// of it, and whose Dialog is part of b.
-func readSubscription(b []byte) (s subscriptionRecord, err error) {
-	d := decoder{b: b, text: string(b)}
+// readSubscription gives a record whose Dialog is part of b. Its strings, but for
+// Watcher, are those of shared, to which it adds the ones that are missing: a
+// restart reads the same few from each of a million (BenchmarkRestore).
+func readSubscription(b []byte, shared map[string]string) (s subscriptionRecord, err error) {
+	d := decoder{b: b, shared: shared}
 	d.kind(recordSubscription)
 	s.Written = d.time()
 	s.Resource.Package = d.string()
 	s.Resource.URI = d.uri()
-	s.Watcher = packed(strings.Clone(string(d.packed())))
+	s.Watcher = d.packed()
 	s.Decision.State = DecisionState(d.byte())
 	s.Decision.Key = d.string()
 	s.Form.Entity = d.string()
@@ -197,9 +198,9 @@ func appendSized(b []byte, fn func([]byte) []byte) []byte {
 
 // decoder reads a record; after the first damage all it gives is zero.
 type decoder struct {
-	b    []byte // what is left
-	text string // all of the record; set where string is used
-	err  error
+	b      []byte            // what is left
+	shared map[string]string // what string gives; set where it is used
+	err    error
 }
 
 func (d *decoder) fail() { d.b, d.err = nil, errRecord }
@@ -241,11 +242,15 @@ func (d *decoder) bytes() []byte {
 	return s
 }
 
-// string gives a part of text.
+// string gives a string that other records have in common with this one.
 func (d *decoder) string() string {
-	n := len(d.bytes())
-	end := len(d.text) - len(d.b)
-	return d.text[end-n : end]
+	b := d.bytes()
+	s, known := d.shared[string(b)]
+	if !known {
+		s = string(b)
+		d.shared[s] = s
+	}
+	return s
 }
 
 func (d *decoder) time() time.Time {
@@ -264,7 +269,7 @@ func (d *decoder) uri() sip.URI {
 }
 
 func (d *decoder) packed() packed {
-	p := packed(d.string())
+	p := packed(d.bytes())
 	if _, err := p.identity(); err != nil && d.err == nil {
 		d.fail()
 	}

@@ -34,9 +34,10 @@ type restoration struct {
 	owing   time.Time              // since when the last process had not told all either; zero: it had
 	changed map[Resource]time.Time // last change of what is published, where it may be untold
 	recent  []recent
-	owed    []task   // what is to be told, whatever is read yet
-	ended   bool     // there are subscriptions that have expired
-	dead    []string // keys of those whose end has been told
+	shared  map[string]string // what records of subscriptions have in common
+	owed    []task            // what is to be told, whatever is read yet
+	ended   bool              // there are subscriptions that have expired
+	dead    []string          // keys of those whose end has been told
 }
 
 // recent is a subscription whose last SUBSCRIBE may not have been followed by
@@ -54,7 +55,8 @@ type recent struct {
 func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	e.workers.hold() // nothing leaves before everything is in its place
 	defer e.workers.release()
-	re := &restoration{engine: e, ctx: ctx, revive: revive, now: time.Now(), changed: map[Resource]time.Time{}}
+	re := &restoration{engine: e, ctx: ctx, revive: revive, now: time.Now(),
+		changed: map[Resource]time.Time{}, shared: map[string]string{}}
 	if err := e.store.Load(ctx, "", re.entry); err != nil {
 		return fmt.Errorf("event: restore: %w", err)
 	}
@@ -198,7 +200,7 @@ func (re *restoration) expired(x store.Entry) error {
 // and says when its record was written or marked.
 func (re *restoration) subscription(x store.Entry) (*subscription, time.Time) {
 	e := re.engine
-	record, err := readSubscription(x.Value)
+	record, err := readSubscription(x.Value, re.shared)
 	if err != nil {
 		e.log.Error("a stored subscription is left out", "key", x.Key, "err", err)
 		return nil, time.Time{}

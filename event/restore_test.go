@@ -262,7 +262,7 @@ func TestRefreshMarks(t *testing.T) {
 			if until := time.Until(e.Expires); until != time.Hour {
 				t.Errorf("%s: the record expires in %v", name, until)
 			}
-			if r, err := readSubscription(e.Value); err != nil || r.Form.Type != form {
+			if r, err := readSubscription(e.Value, map[string]string{}); err != nil || r.Form.Type != form {
 				t.Errorf("%s: the record has the form %q, %v", name, r.Form.Type, err)
 			}
 			whole = e

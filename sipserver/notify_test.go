@@ -99,10 +99,11 @@ func TestParts(t *testing.T) {
 // sent (DLG-04).
 func TestDialogRecord(t *testing.T) {
 	way := transport.Flow{Protocol: transport.TLS, Local: home, Remote: netip.MustParseAddrPort("[2001:db8::1]:5061")}
-	d := &dialog{common: testCommon(nil), tag: newTag(), parts: testParts(t), flow: makeFlow(way), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
+	server := &Server{}
+	d := &dialog{common: testCommon(server), tag: newTag(), parts: testParts(t), flow: makeFlow(way), remoteCSeq: 7, localCSeq: 12, direct: true, local: true}
 	got := &dialog{}
 	record := d.AppendRecord(nil)
-	flow, err := got.read(nil, record, nil)
+	flow, err := got.read(server, record, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +217,7 @@ func FuzzDialogRecord(f *testing.F) {
 	f.Add((&dialog{common: testCommon(nil), parts: testParts(f), remoteCSeq: 7}).AppendRecord(nil), []byte{8, 64})
 	f.Fuzz(func(t *testing.T, record, mark []byte) {
 		d := &dialog{}
-		if _, err := d.read(nil, record, mark); err != nil {
+		if _, err := d.read(&Server{}, record, mark); err != nil {
 			return
 		}
 		for i := range partCount {

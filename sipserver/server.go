@@ -18,6 +18,8 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unique"
 
 	"vigie/auth"
 	"vigie/event"
@@ -90,6 +92,7 @@ type Server struct {
 	network Network
 	locator Locator
 	own     map[netip.AddrPort]bool
+	revived atomic.Pointer[unique.Handle[common]] // what the last revived dialog has in common with others
 
 	allowEvents func() string // the Allow-Events field, made once
 
