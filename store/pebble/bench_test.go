@@ -128,3 +128,34 @@ func batches(s *Store) float64 {
 	}
 	return float64(m.GetHistogram().GetSampleCount())
 }
+
+// BenchmarkLoad reads 200,000 publications of 700 octets, as a restart does, that
+// have been written often enough for as many files to lie over each other as may.
+func BenchmarkLoad(b *testing.B) {
+	s := open(b, b.TempDir(), Options{})
+	defer s.Close()
+	value, expires := publication(), time.Now().Add(time.Hour)
+	var wg sync.WaitGroup
+	for writer := range 64 {
+		wg.Go(func() {
+			for i := writer; i < 4*len(keys); i += 64 {
+				key := keys[i*7919%len(keys)] // in no order
+				if _, err := s.Put(context.Background(), key, value, expires, store.AnyRevision); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	deep := s.engine.db.Metrics().ReadAmp()
+	b.ResetTimer()
+	before := processor()
+	for range b.N {
+		if err := s.Load(context.Background(), "", func(store.Entry) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processor()-before)/float64(b.N)/float64(len(keys)), "cpu-ns/entry")
+	b.ReportMetric(float64(deep), "files-deep")
+}
