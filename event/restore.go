@@ -26,18 +26,19 @@ const beatDelay = 10 * time.Second
 // restoration gathers what the store holds. What must be told depends on when
 // the last process was last alive, which is known when all has been read.
 type restoration struct {
-	engine  *Engine
-	ctx     context.Context
-	revive  map[string]Reviver
-	now     time.Time              // when it began
-	last    time.Time              // last sign of life, as far as is known
-	owing   time.Time              // since when the last process had not told all either; zero: it had
-	changed map[Resource]time.Time // last change of what is published, where it may be untold
-	recent  []recent
-	shared  map[string]string // what records of subscriptions have in common
-	owed    []task            // what is to be told, whatever is read yet
-	ended   bool              // there are subscriptions that have expired
-	dead    []string          // keys of those whose end has been told
+	engine      *Engine
+	ctx         context.Context
+	revive      map[string]Reviver
+	now         time.Time              // when it began
+	last        time.Time              // last sign of life, as far as is known
+	owing       time.Time              // since when the last process had not told all either; zero: it had
+	ceased      map[Resource]time.Time // when a publication was removed or expired last, where it may be untold
+	recent      []recent
+	shared      map[string]string // what records of subscriptions have in common
+	owed        []task            // what is to be told, whatever is read yet
+	repetitions []repetition      // what is to be told after that
+	ended       bool              // there are subscriptions that have expired
+	dead        []string          // keys of those whose end has been told
 }
 
 // recent is a subscription whose last SUBSCRIBE may not have been followed by
@@ -56,7 +57,7 @@ func (e *Engine) Restore(ctx context.Context, revive map[string]Reviver) error {
 	e.workers.hold() // nothing leaves before everything is in its place
 	defer e.workers.release()
 	re := &restoration{engine: e, ctx: ctx, revive: revive, now: time.Now(),
-		changed: map[Resource]time.Time{}, shared: map[string]string{}}
+		ceased: map[Resource]time.Time{}, shared: map[string]string{}}
 	if err := e.store.Load(ctx, "", re.entry); err != nil {
 		return fmt.Errorf("event: restore: %w", err)
 	}
@@ -127,8 +128,8 @@ func (re *restoration) untold(t time.Time) bool { return t.After(re.doubt()) }
 func (re *restoration) blind() bool { return re.untold(time.Now().Add(-store.PurgeAfter)) }
 
 func (re *restoration) note(id Resource, t time.Time) {
-	if re.untold(t) && t.After(re.changed[id]) {
-		re.changed[id] = t
+	if re.untold(t) && t.After(re.ceased[id]) {
+		re.ceased[id] = t
 	}
 }
 
@@ -155,7 +156,6 @@ func (re *restoration) publication(x store.Entry) {
 		re.note(id, x.Expires)
 		return
 	}
-	re.note(id, time.Unix(0, p.updated))
 	p.revision, p.ends, p.expires = x.Revision, x.Expires.UnixNano(), e.until(x.Expires)
 	r := e.lock(id, pkg)
 	r.publications = append(r.publications, p)
@@ -174,8 +174,9 @@ func (re *restoration) live(x store.Entry) {
 	if !re.untold(written) {
 		return
 	}
-	if len(re.recent) == cap(re.recent) { // rather than grow
+	if len(re.recent) == cap(re.recent) { // rather than grow, or grow seldom
 		re.recent = slices.DeleteFunc(re.recent, func(r recent) bool { return !re.untold(time.Unix(0, r.written)) })
+		re.recent = slices.Grow(re.recent, 64+len(re.recent))
 	}
 	re.recent = append(re.recent, recent{s, written.UnixNano()})
 }
@@ -276,21 +277,20 @@ func (re *restoration) decide(s *subscription) {
 // repeat tells the watchers of recent subscriptions what they may have been
 // told before.
 func (re *restoration) repeat() {
-	doubt := re.doubt().UnixNano()
-	for _, x := range re.recent {
-		if x.written > doubt && x.subscription.view.decision.State != Rejected {
-			re.owed = append(re.owed, repetition{x.subscription, x.subscription.expires})
-		}
+	re.recent = slices.DeleteFunc(re.recent, func(r recent) bool {
+		return !re.untold(time.Unix(0, r.written)) || r.subscription.view.decision.State == Rejected
+	})
+	re.repetitions = make([]repetition, len(re.recent))
+	for i, r := range re.recent {
+		re.repetitions[i] = repetition{r.subscription, r.subscription.expires}
 	}
-	re.recent = nil
 }
 
 // tell has watchers hear of what may have changed without their knowing.
 func (re *restoration) tell() {
 	blind := re.blind()
 	re.engine.each(func(r *resource) {
-		t, ok := re.changed[r.id()]
-		if !blind && !(ok && re.untold(t)) {
+		if !blind && !re.changed(r) {
 			return
 		}
 		r.stale, r.changed, r.news = true, re.engine.now(), true
@@ -300,11 +300,20 @@ func (re *restoration) tell() {
 	})
 }
 
+// changed says that something happened to a resource that watchers may not have
+// heard of.
+func (re *restoration) changed(r *resource) bool {
+	if t, ceased := re.ceased[r.id()]; ceased && re.untold(t) {
+		return true
+	}
+	return slices.ContainsFunc(r.publications, func(p publication) bool { return re.untold(time.Unix(0, p.updated)) })
+}
+
 // owe has told what is owed. What takes a while is noted in the store: should
 // this process be killed too, the next one knows how far back to go.
 func (re *restoration) owe() error {
-	x := &retelling{engine: re.engine, owed: re.owed}
-	if len(re.owed) > retellPiece {
+	x := &retelling{engine: re.engine, owed: re.owed, repetitions: re.repetitions}
+	if len(re.owed)+len(re.repetitions) > retellPiece {
 		if _, err := re.engine.store.Put(re.ctx, owingKey, appendOwing(nil, re.doubt()), time.Time{}, anyRevision); err != nil {
 			return fmt.Errorf("event: restore: %w", err)
 		}

@@ -16,25 +16,40 @@ const (
 
 // retelling is what is still owed. It runs on one worker at a time.
 type retelling struct {
-	engine *Engine
-	owed   []task
-	noted  bool // the store says that something is owed
+	engine      *Engine
+	owed        []task
+	repetitions []repetition // after that
+	noted       bool         // the store says that something is owed
 	alarm
 }
 
 func (x *retelling) run() {
 	told := 0
-	for ; told < retellPiece && len(x.owed) > 0; x.owed = x.owed[1:] {
-		told += watchers(x.owed[0])
-		x.owed[0].run()
-		x.owed[0] = nil
+	for told < retellPiece && x.left() {
+		told += x.next()
 	}
 	switch {
-	case len(x.owed) > 0:
+	case x.left():
 		x.engine.shards[0].alarms.set(x, x.engine.now()+retellPause*moment(told)/retellPiece)
 	case x.noted:
 		x.settled()
 	}
+}
+
+func (x *retelling) left() bool { return len(x.owed)+len(x.repetitions) > 0 }
+
+// next does the next task and says how many watchers that tells.
+func (x *retelling) next() int {
+	if len(x.owed) == 0 {
+		x.repetitions[0].run()
+		x.repetitions = x.repetitions[1:]
+		return 1
+	}
+	t := x.owed[0]
+	x.owed = x.owed[1:]
+	told := watchers(t)
+	t.run()
+	return told
 }
 
 // watchers is how many a task tells.
