@@ -112,13 +112,13 @@ func TestDialogRecord(t *testing.T) {
 	}
 	d.remoteCSeq, d.localCSeq = 8, 40
 	mark, ok := d.AppendMark(nil)
-	if _, err := got.read(nil, record, mark); !ok || err != nil {
+	if _, err := got.read(server, record, mark); !ok || err != nil {
 		t.Fatalf("a mark after two numbers have changed: %v, read: %v", ok, err)
 	}
 	if got.remoteCSeq != 8 || got.localCSeq != 40+reserve || got.reserved != got.localCSeq || got.parts != d.parts {
 		t.Errorf("came back by its mark as %+v", got)
 	}
-	if _, err := got.read(nil, record, mark[:1]); err == nil {
+	if _, err := got.read(server, record, mark[:1]); err == nil {
 		t.Error("a mark that is cut off was taken")
 	}
 }
