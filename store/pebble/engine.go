@@ -59,8 +59,9 @@ func openEngine(dir string, o Options) (e *engine, err error) {
 	}()
 	e = &engine{guard: newGuard(o.fs, o.Durability), stop: make(chan struct{}), gone: make(chan struct{})}
 	options := &cockroach.Options{
-		FS:     e.guard,
-		WALDir: filepath.Join(dir, logDir),
+		FS: e.guard,
+		// Told in relation to dir, which pebble remembers: it may be moved.
+		WALDir: cockroach.MakeStoreRelativePath(e.guard, logDir),
 		// Where logs were before they had a directory of their own.
 		WALRecoveryDirs: []wal.Dir{{FS: e.guard, Dirname: dir}},
 		MemTableSize:    o.memTable,

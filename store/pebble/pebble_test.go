@@ -70,3 +70,25 @@ func TestLogsOfOldLayout(t *testing.T) {
 		s.Close()
 	}
 }
+
+// A directory may be moved, or named in another way, between two starts.
+func TestDirectoryMoves(t *testing.T) {
+	t.Chdir(t.TempDir())
+	s := open(t, "soft", Options{})
+	if _, err := s.Put(context.Background(), "k", []byte("v"), time.Time{}, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if err := os.Rename("soft", "elsewhere"); err != nil {
+		t.Fatal(err)
+	}
+	here, err := filepath.Abs("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, here, Options{})
+	defer s.Close()
+	if got := contents(t, s)["k"]; got != "v" {
+		t.Errorf("found %q, want v", got)
+	}
+}
