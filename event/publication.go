@@ -198,17 +198,25 @@ func (r *resource) keep(ctx context.Context, old, next *publication, granted tim
 	return Receipt{EntityTag: entityTag(revision), Expires: granted}, nil
 }
 
-// write gives the store a publication. One with a revision is there already,
-// and nothing but its expiry is new.
+// write gives the store a publication. One with a revision is there already, and
+// nothing but its expiry is new: most stores can do without the rest.
 func (r *resource) write(ctx context.Context, p *publication, now time.Time, match uint64) (uint64, error) {
+	entry := store.Entry{Key: r.publicationKey(p.created), Revision: p.revision}
+	expires, soft := time.Unix(0, p.ends), r.engine.store
+	if p.revision != 0 {
+		revision, err := soft.Prolong(ctx, entry, expires, match)
+		if !errors.Is(err, store.ErrValueWanted) {
+			return revision, err
+		}
+	}
 	b := records.Get().(*[]byte)
 	defer records.Put(b)
 	*b = appendPublication((*b)[:0], p, now)
-	key, expires, soft := r.publicationKey(p.created), time.Unix(0, p.ends), r.engine.store
 	if p.revision == 0 {
-		return soft.Put(ctx, key, *b, expires, match)
+		return soft.Put(ctx, entry.Key, *b, expires, match)
 	}
-	return soft.Prolong(ctx, store.Entry{Key: key, Value: *b, Revision: p.revision}, expires, match)
+	entry.Value = *b
+	return soft.Prolong(ctx, entry, expires, match)
 }
 
 // expected is the revision an entry must have in the store for its publication
