@@ -50,7 +50,7 @@ func hush(ears []*ear) (heard int) {
 func TestRestoreTellsInPieces(t *testing.T) {
 	bubble(t, func(t *testing.T, h *house) {
 		ears := h.audienceOf(alice, 3*retellPiece)
-		h = h.reopen(time.Second, ears...)
+		h.reopen(time.Second, ears...)
 		for i := range 3 {
 			if n := hush(ears); n != retellPiece {
 				t.Errorf("%d heard of it in piece %d, want %d", n, i+1, retellPiece)
@@ -98,7 +98,7 @@ func TestRestoreTellsWhatTheLastOneOwed(t *testing.T) {
 			t.Errorf("%d heard of it from the next process, want %d", n, len(ears))
 		}
 		h.sayOf(bob, "bye")
-		h = h.reopen(2*unsure, ears...)
+		h.reopen(2*unsure, ears...)
 		time.Sleep(time.Second)
 		if n := hush(ears); n > 0 {
 			t.Errorf("%d heard of it although nothing was owed", n)
