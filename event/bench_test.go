@@ -97,10 +97,25 @@ func BenchmarkRefresh(b *testing.B) {
 	}
 }
 
-// A refresh makes one allocation, for its key; a notification makes none.
+// A subscription makes three allocations, for itself, who watches and its key, and
+// now and then its resource needs more room. A refresh makes one, for its key; a
+// notification makes none.
 func TestAllocations(t *testing.T) {
 	e := newEngine(&oblivion{}, words{})
 	defer e.Close()
+	var watchers [201]Identity
+	for i := range watchers {
+		watchers[i] = who(fmt.Sprintf("sip:w%d@example.com", i))
+	}
+	asked := 0
+	if n := testing.AllocsPerRun(len(watchers)-1, func() {
+		_, err := e.Subscribe(t.Context(), Subscribe{Resource: alice, Watcher: watchers[asked], Expires: time.Hour}, audience{})
+		if asked++; err != nil {
+			t.Fatal(err)
+		}
+	}); n > 3 {
+		t.Errorf("a subscription makes %v allocations, want 3", n)
+	}
 	s := crowd(t, e, 1)[0].(*subscription)
 	refresh := Refresh{Expires: time.Hour, Form: Form{Type: "text/plain"}}
 	if n := testing.AllocsPerRun(100, func() { _, _ = s.Refresh(t.Context(), refresh) }); n > 1 {

@@ -25,7 +25,10 @@ const (
 )
 
 // records holds what records are written into on their way to the store.
-var records = sync.Pool{New: func() any { return new([]byte) }}
+var records = sync.Pool{New: func() any {
+	b := make([]byte, 0, 1024)
+	return &b
+}}
 
 // Kinds of records: the first byte of each; when it was written follows.
 const (
