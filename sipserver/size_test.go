@@ -133,7 +133,7 @@ func heap() int64 {
 // largestSubscription is how many bytes a subscription may hold of the heap,
 // its dialog, its places in all indexes and a tenth of its resource counted in:
 // what it holds now and a little more.
-const largestSubscription = 680
+const largestSubscription = 650
 
 // Subscriptions stay small: each of another watcher, ten to a
 // presentity.
