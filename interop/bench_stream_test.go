@@ -13,38 +13,44 @@ import (
 )
 
 // BenchmarkStreamNotify is one NOTIFY with its 200 when a presentity changes
-// whose watchers have a connection each. The PUBLISH comes by UDP; what it costs
-// by itself is taken out.
+// whose 500 watchers have a connection each, or are all behind one proxy. The
+// PUBLISH comes by UDP; what it costs by itself is taken out.
 func BenchmarkStreamNotify(b *testing.B) {
-	const connections = 500
+	const watchers = 500
 	for _, protocol := range []string{"TCP", "TLS"} {
-		b.Run(fmt.Sprintf("%s/connections=%d", protocol, connections), func(b *testing.B) {
-			cert := newCertificate(b)
-			s := start(b, setup{tls: cert, sip: []string{"connections-per-source = 1000"}})
-			c := join(b, s)
-			own, p := c.ownCost(), c.crowd(1)
-			w := newStreamWatchers(b)
-			for i := range connections {
-				w.connect(s, protocol, cert, i)
-			}
-			w.told.Add(connections)
-			for _, each := range w.all {
-				each.subscribe(p.first)
-			}
-			w.told.Wait()
-
-			body := changing()
-			used, changes := s.costOf(b, func() {
-				w.told.Add(connections)
-				c.publishEach(p, 0, 1, body)
-				w.told.Wait()
+		for _, connections := range []int{watchers, 1} {
+			b.Run(fmt.Sprintf("%s/connections=%d", protocol, connections), func(b *testing.B) {
+				c, p, w := watchedOverStreams(b, protocol, connections, watchers)
+				own, body := c.ownCost(), changing()
+				used, changes := c.server.costOf(b, func() {
+					w.told.Add(watchers)
+					c.publishEach(p, 0, 1, body)
+					w.told.Wait()
+				})
+				used.less(own.times(float64(changes))).report(b, changes*watchers)
 			})
-			used.less(own.times(float64(changes))).report(b, changes*connections)
-		})
+		}
 	}
 }
 
-// streamWatchers have a connection each. told is done for every NOTIFY they get.
+// watchedOverStreams is a presentity with watchers who share connections.
+func watchedOverStreams(t testing.TB, protocol string, connections, watchers int) (*load, *crowd, *streamWatchers) {
+	cert := newCertificate(t)
+	s := start(t, setup{tls: cert, sip: []string{"connections-per-source = 1000"}})
+	c := join(t, s)
+	p, w := c.crowd(1), newStreamWatchers(t)
+	for range connections {
+		w.connect(s, protocol, cert)
+	}
+	w.told.Add(watchers)
+	for i := range watchers {
+		w.all[i%connections].subscribe(p.first, i)
+	}
+	w.told.Wait()
+	return c, p, w
+}
+
+// streamWatchers have connections. told is done for every NOTIFY they get.
 type streamWatchers struct {
 	t       testing.TB
 	all     []*streamWatcher
@@ -67,10 +73,9 @@ func newStreamWatchers(t testing.TB) *streamWatchers {
 type streamWatcher struct {
 	conn     net.Conn
 	protocol string
-	number   int
 }
 
-func (w *streamWatchers) connect(s *server, protocol string, cert *certificate, number int) {
+func (w *streamWatchers) connect(s *server, protocol string, cert *certificate) {
 	w.t.Helper()
 	var conn net.Conn
 	var err error
@@ -82,16 +87,16 @@ func (w *streamWatchers) connect(s *server, protocol string, cert *certificate, 
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	each := &streamWatcher{conn, protocol, number}
+	each := &streamWatcher{conn, protocol}
 	w.all = append(w.all, each)
 	w.reading.Go(func() { each.read(w.told.Done) })
 }
 
-func (w *streamWatcher) subscribe(presentity int) {
+func (w *streamWatcher) subscribe(presentity, number int) {
 	_, _ = fmt.Fprintf(w.conn, "SUBSCRIBE sip:u%d@example.com SIP/2.0\r\nVia: SIP/2.0/%s %s;branch=z9hG4bK-s%d\r\nMax-Forwards: 70\r\n"+
 		"From: <sip:w%d@example.com>;tag=f\r\nTo: <sip:u%d@example.com>\r\nCall-ID: stream%d\r\nCSeq: 1 SUBSCRIBE\r\nEvent: presence\r\n"+
 		"Expires: 3600\r\nContact: <sip:w@%s;transport=tcp>\r\nContent-Length: 0\r\n\r\n",
-		presentity, w.protocol, w.conn.LocalAddr(), w.number, w.number, presentity, w.number, w.conn.LocalAddr())
+		presentity, w.protocol, w.conn.LocalAddr(), number, number, presentity, number, w.conn.LocalAddr())
 }
 
 // read answers NOTIFYs until the connection is closed.
