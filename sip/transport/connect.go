@@ -196,7 +196,8 @@ func (c *connection) proveServer(ctx context.Context, serverName string) error {
 	if serverName == "" {
 		serverName = c.remote.Addr().String()
 	}
-	session := tls.Client(c.raw, clientTLS(c.t.options.ClientTLS, serverName))
+	w := &wire{stream: c.raw, c: c}
+	session := tls.Client(w, clientTLS(c.t.options.ClientTLS, serverName))
 	if err := session.HandshakeContext(ctx); err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
@@ -206,6 +207,6 @@ func (c *connection) proveServer(ctx context.Context, serverName string) error {
 	}
 	c.serverName = serverName
 	c.certificates = session.ConnectionState().PeerCertificates
-	c.stream = session
+	c.secure(w, session)
 	return nil
 }

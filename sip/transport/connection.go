@@ -11,9 +11,10 @@ import (
 )
 
 // connection is one stream, accepted or opened. One goroutine reads it for its
-// whole life; another one writes while something is queued, so that a
-// connection at rest costs one goroutine. The reader ends the connection:
-// everyone else asks for it by finish (what is queued leaves first) or abort.
+// whole life; what is sent leaves by a writer that it shares with others, and by
+// a goroutine of its own only while the peer does not keep up. The reader ends
+// the connection: everyone else asks for it by finish (what waits leaves first)
+// or abort.
 type connection struct {
 	t             *Transport
 	listener      *listener // which accepted it, or whose name it carries; may be nil
@@ -24,8 +25,9 @@ type connection struct {
 	certificates  []*x509.Certificate
 	counters      *Counters
 
-	raw    net.Conn // the TCP connection
-	stream net.Conn // what SIP is written to: raw, or TLS over it
+	raw    stream // the TCP connection
+	wire   *wire  // of a TLS session over it; nil without TLS
+	writer *streamWriter
 
 	closed atomic.Bool  // no more sending; set with mu held
 	active atomic.Int64 // when a message last passed, Unix nanoseconds
@@ -33,12 +35,14 @@ type connection struct {
 
 	mu      sync.Mutex
 	idle    sync.Cond // writing became false
-	queue   []outgoing
-	queued  int  // bytes, counting what is being written
-	writing bool // the writer runs
+	waiting outbox
+	queued  int  // bytes of messages, counting what is being written
+	due     bool // something waits
+	writing bool // it is with the writer, or with a goroutine of its own
 }
 
-func (t *Transport) newConnection(l *listener, p Protocol, raw net.Conn) *connection {
+func (t *Transport) newConnection(l *listener, p Protocol, conn net.Conn) *connection {
+	raw := streamOf(conn)
 	c := &connection{
 		t:        t,
 		listener: l,
@@ -47,7 +51,7 @@ func (t *Transport) newConnection(l *listener, p Protocol, raw net.Conn) *connec
 		remote:   addrPortOf(raw.RemoteAddr()),
 		counters: &t.metrics.ByProtocol[p],
 		raw:      raw,
-		stream:   raw,
+		writer:   t.writers[t.nextWriter.Add(1)%uint32(len(t.writers))],
 	}
 	c.idle.L = &c.mu
 	c.touch()
@@ -144,7 +148,8 @@ func (c *connection) serve() {
 
 // handshake speaks TLS as server within its time.
 func (c *connection) handshake() error {
-	session := tls.Server(c.raw, c.t.serverTLS)
+	w := &wire{stream: c.raw, c: c}
+	session := tls.Server(w, c.t.serverTLS)
 	if err := c.raw.SetDeadline(time.Now().Add(c.t.limits.HandshakeTimeout)); err != nil {
 		return err
 	}
@@ -154,8 +159,14 @@ func (c *connection) handshake() error {
 	if chains := session.ConnectionState().VerifiedChains; len(chains) > 0 {
 		c.certificates = chains[0]
 	}
-	c.stream = session
+	c.secure(w, session)
 	return c.raw.SetDeadline(time.Time{})
+}
+
+// secure has the connection speak TLS after the handshake.
+func (c *connection) secure(w *wire, session *tls.Conn) {
+	w.session, w.keeps = session, true
+	c.wire = w
 }
 
 // run reads until the end, then closes and tells the handler.
@@ -166,14 +177,17 @@ func (c *connection) run() {
 	for c.writing {
 		c.idle.Wait()
 	}
-	c.queue = nil
 	c.mu.Unlock()
-	c.stream.Close()
+	if c.wire != nil {
+		c.wire.session.Close()
+	} else {
+		c.raw.Close()
+	}
 	c.t.forget(c)
 	c.t.handler.Closed(c.flow())
 }
 
-// finish ends the connection after what is queued has left.
+// finish ends the connection after what waits has left.
 func (c *connection) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

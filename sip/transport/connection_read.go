@@ -35,8 +35,12 @@ type reader struct {
 // slow or silent.
 func (c *connection) read() {
 	r := &reader{c: c, held: make([]byte, 0, readSpace)}
+	var stream net.Conn = c.raw
+	if c.wire != nil {
+		stream = c.wire.session
+	}
 	for r.wait() {
-		n, err := c.stream.Read(r.held[len(r.held):cap(r.held)])
+		n, err := stream.Read(r.held[len(r.held):cap(r.held)])
 		if n > 0 {
 			c.counters.Reads.Add(1)
 			c.counters.BytesIn.Add(uint64(n))

@@ -1,32 +1,80 @@
 package transport
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 )
 
 const (
-	// entryCost is counted for every queued message on top of its bytes, so that
-	// many tiny ones do not hold more memory than WriteQueue says.
-	entryCost = 64
-	// tlsWrite is how much is joined into one TLS write: one record's worth.
-	tlsWrite = 16 << 10
+	// writeSpace is what the first message that waits gets: room for most.
+	writeSpace = 2 << 10
+	// writeSize is the most that is written at a time, if no message is longer.
+	writeSize = 32 << 10
+	// keptWrite is the largest space that is used again: writeSize, encrypted.
+	keptWrite = 64 << 10
 )
 
-// outgoing is one queued message.
-type outgoing struct{ head, body []byte }
+// outgoing is messages of one connection, one after the other, written at a time.
+type outgoing struct {
+	bytes    []byte
+	messages int
+	size     int // bytes of the messages, before encryption
+	next     *outgoing
+}
 
-func (o outgoing) size() int { return len(o.head) + len(o.body) }
+var outgoings = sync.Pool{New: func() any { return &outgoing{bytes: make([]byte, 0, writeSpace)} }}
 
-// send queues one message and starts the writer if it rests. A peer that lets
-// its queue fill up does not read: its connection is closed.
+func newOutgoing() *outgoing { return outgoings.Get().(*outgoing) }
+
+func (o *outgoing) release() {
+	if cap(o.bytes) <= keptWrite {
+		*o = outgoing{bytes: o.bytes[:0]}
+		outgoings.Put(o)
+	}
+}
+
+// outbox is the messages that wait, a copy of each.
+type outbox struct{ first, last *outgoing }
+
+func (b *outbox) add(head, body []byte) {
+	size := len(head) + len(body)
+	o := b.last
+	switch {
+	case o == nil:
+		o = newOutgoing()
+		b.first, b.last = o, o
+	case len(o.bytes)+size > writeSize:
+		o.next = newOutgoing()
+		o = o.next
+		b.last = o
+	}
+	o.bytes = append(append(o.bytes, head...), body...)
+	o.messages++
+	o.size += size
+}
+
+// take gives what is written next, nil when nothing is.
+func (b *outbox) take() *outgoing {
+	o := b.first
+	if o == nil {
+		return nil
+	}
+	if b.first = o.next; b.first == nil {
+		b.last = nil
+	}
+	o.next = nil
+	return o
+}
+
+// send copies one message to those that wait and tells the writer. A peer that
+// lets its queue fill up does not read: its connection is closed.
 func (c *connection) send(head, body []byte) error {
-	o := outgoing{bytes.Clone(head), bytes.Clone(body)}
-	if o.size() > c.t.limits.WriteQueue {
+	size := len(head) + len(body)
+	if size > c.t.limits.WriteQueue {
 		return ErrTooLarge
 	}
 	c.mu.Lock()
@@ -34,20 +82,26 @@ func (c *connection) send(head, body []byte) error {
 	if c.closed.Load() {
 		return ErrFlowClosed
 	}
-	if c.queued > 0 && c.queued+o.size()+entryCost > c.t.limits.WriteQueue {
+	if c.queued > 0 && c.queued+size > c.t.limits.WriteQueue {
 		c.counters.QueueFull.Add(1)
 		c.overdue("connection closed: the peer does not read what it is sent", "waiting", c.queued)
 		c.closed.Store(true)
 		c.raw.Close()
 		return ErrQueueFull
 	}
-	c.queue = append(c.queue, o)
-	c.queued += o.size() + entryCost
+	c.waiting.add(head, body)
+	c.queued += size
+	c.wakeWriter()
+	return nil
+}
+
+// wakeWriter has the writer look at the connection. c.mu is held.
+func (c *connection) wakeWriter() {
+	c.due = true
 	if !c.writing {
 		c.writing = true
-		c.t.running.Go(c.write)
+		c.writer.add(c)
 	}
-	return nil
 }
 
 // overdue counts and logs that a slow peer loses its connection. An operator is
@@ -61,41 +115,89 @@ func (c *connection) overdue(message string, details ...any) {
 	c.t.log.Log(c.t.ctx, level, message, append([]any{"protocol", c.protocol.String(), "peer", c.remote}, details...)...)
 }
 
-// write sends what is queued and ends when nothing is left.
+// write sends what waits, as far as the peer takes it at once. For the rest the
+// connection gets a goroutine, which waits for the peer.
 func (c *connection) write() {
-	var batch []outgoing
-	var w streamWriter
-	for {
-		c.mu.Lock()
-		for _, o := range batch {
-			c.queued -= o.size() + entryCost
-		}
-		clear(batch)
-		if len(c.queue) == 0 {
-			c.writing = false
-			c.idle.Broadcast()
-			c.mu.Unlock()
-			return
-		}
-		batch, c.queue = c.queue, batch[:0]
-		c.mu.Unlock()
-
-		_ = c.stream.SetWriteDeadline(time.Now().Add(c.t.limits.WriteTimeout))
-		n, err := w.write(c, batch)
-		c.counters.Writes.Add(1)
-		c.counters.BytesOut.Add(uint64(n))
-		if err != nil {
-			c.fail(err, len(batch))
-			continue // the queue is empty now
-		}
-		c.counters.MessagesOut.Add(uint64(len(batch)))
-		c.spoken.Store(true)
-		c.touch()
+	out, err := c.next()
+	if err != nil {
+		c.fail(err, out)
+		return
+	}
+	n, err := c.raw.writeNow(out.bytes)
+	c.counters.Writes.Add(1)
+	switch {
+	case err != nil:
+		c.fail(err, out)
+	case n < len(out.bytes):
+		c.t.running.Go(func() { c.drain(out, n) })
+	case c.sent(out):
+		c.writer.add(c)
 	}
 }
 
+// drain sends out from its n-th byte on, and then what waits, until nothing does.
+func (c *connection) drain(out *outgoing, n int) {
+	for {
+		_ = c.raw.SetWriteDeadline(time.Now().Add(c.t.limits.WriteTimeout))
+		_, err := c.raw.Write(out.bytes[n:])
+		c.counters.Writes.Add(1)
+		if err != nil {
+			c.fail(err, out)
+			return
+		}
+		if !c.sent(out) {
+			return
+		}
+		if out, err = c.next(); err != nil {
+			c.fail(err, out)
+			return
+		}
+		n = 0
+	}
+}
+
+// next takes what waits, ready for the network: encrypted, if it is to be.
+func (c *connection) next() (*outgoing, error) {
+	c.mu.Lock()
+	out := c.waiting.take()
+	c.due = c.waiting.first != nil
+	c.mu.Unlock()
+	if out == nil {
+		out = newOutgoing() // there are records of TLS alone
+	}
+	if c.wire == nil {
+		return out, nil
+	}
+	return out, c.wire.seal(out)
+}
+
+// sent is called when out has left. It says whether more waits; if not, the
+// writer is done with the connection.
+func (c *connection) sent(out *outgoing) (more bool) {
+	if out.messages > 0 {
+		c.counters.BytesOut.Add(uint64(out.size))
+		c.counters.MessagesOut.Add(uint64(out.messages))
+		c.spoken.Store(true)
+		c.touch()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queued -= out.size
+	out.release()
+	if !c.due {
+		c.rest()
+	}
+	return c.due
+}
+
+// rest says that nothing is being written. c.mu is held.
+func (c *connection) rest() {
+	c.writing = false
+	c.idle.Broadcast()
+}
+
 // fail ends a connection that cannot be written to.
-func (c *connection) fail(err error, unsent int) {
+func (c *connection) fail(err error, unsent *outgoing) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		c.overdue("connection closed: the peer does not read what it is sent", "after", c.t.limits.WriteTimeout)
 	} else if !errors.Is(err, net.ErrClosed) {
@@ -104,51 +206,10 @@ func (c *connection) fail(err error, unsent int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed.Store(true)
-	c.counters.SendErrors.Add(uint64(unsent + len(c.queue)))
-	for _, o := range c.queue {
-		c.queued -= o.size() + entryCost
+	for out := unsent; out != nil; out = c.waiting.take() {
+		c.counters.SendErrors.Add(uint64(out.messages))
 	}
-	c.queue = nil
+	c.due, c.queued = false, 0
 	c.raw.Close()
-}
-
-// streamWriter keeps its space from batch to batch.
-type streamWriter struct {
-	buffers net.Buffers
-	joined  []byte
-}
-
-// write sends a batch: over TCP as it lies in memory (writev), over TLS joined
-// into whole records, since encrypting copies anyway.
-func (w *streamWriter) write(c *connection, batch []outgoing) (int64, error) {
-	if c.protocol == TLS {
-		return w.join(c, batch)
-	}
-	w.buffers = w.buffers[:0]
-	for _, o := range batch {
-		w.buffers = append(w.buffers, o.head)
-		if len(o.body) > 0 {
-			w.buffers = append(w.buffers, o.body)
-		}
-	}
-	rest := w.buffers // WriteTo consumes it, and lets go of the bodies
-	return rest.WriteTo(c.raw)
-}
-
-func (w *streamWriter) join(c *connection, batch []outgoing) (int64, error) {
-	written := int64(0)
-	w.joined = w.joined[:0]
-	for i, o := range batch {
-		w.joined = append(append(w.joined, o.head...), o.body...)
-		if len(w.joined) < tlsWrite && i < len(batch)-1 {
-			continue
-		}
-		n, err := c.stream.Write(w.joined)
-		written += int64(n)
-		if err != nil {
-			return written, err
-		}
-		w.joined = w.joined[:0]
-	}
-	return written, nil
+	c.rest()
 }

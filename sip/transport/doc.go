@@ -9,9 +9,8 @@
 // # What holds
 //
 //   - The messages of one flow reach the Handler in the order they came.
-//   - Send never blocks and copies nothing: head and body go out one after the
-//     other from where they lie. Every queue is bounded. A peer that does not
-//     read loses its connection and delays nobody else.
+//   - Send never blocks, and copies head and body. Every queue is bounded. A peer
+//     that does not read loses its connection and delays nobody else.
 //   - In requests handed up, received and rport of the topmost Via are filled
 //     in (RFC 3261 §18.2.1, RFC 3581 §4). Responses handed up carry one Via,
 //     and it is ours.
@@ -23,11 +22,16 @@
 //
 // A UDP socket has one goroutine that reads batches of datagrams and one that
 // sends whatever is queued at a time. A stream listener has one that accepts.
-// A connection has one that reads, and one that writes while something waits.
-// All of them, and those that open connections, count in Transport.running.
+// A connection has one that reads. What is sent to connections leaves by a few
+// that they share, one for each processor, which never wait for a peer: when one
+// does not take all at once, its connection gets a goroutine that does until
+// nothing is left. TLS encrypts into memory (wire), so that this holds for it,
+// too. The shared ones count in Transport.writing and end last; all others, and
+// those that open connections, count in Transport.running.
 //
-// Locks are taken in the order Transport.mu, connection.mu; those of sockets,
-// listeners and refusals are leaves. The Handler is never called with one held.
+// Locks are taken in the order Transport.mu, that of a TLS session,
+// connection.mu; those of sockets, writers, wires, listeners and refusals are
+// leaves. The Handler is never called with one held.
 //
 // # Tests
 //

@@ -106,6 +106,31 @@ func (h *memoryHalf) read(b []byte) (int, error) {
 	}
 }
 
+// await waits until read has something to say.
+func (h *memoryHalf) await() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.data) == 0 && !h.readerGone && !h.writerGone && !h.readDeadline.passed() {
+		h.cond.Wait()
+	}
+}
+
+// writeNow writes what fits the window.
+func (h *memoryHalf) writeNow(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.writerGone:
+		return 0, net.ErrClosed
+	case h.readerGone:
+		return 0, syscall.EPIPE
+	}
+	n := min(memoryWindow-len(h.data), len(b))
+	h.data = append(h.data, b[:n]...)
+	h.cond.Broadcast()
+	return n, nil
+}
+
 func (h *memoryHalf) write(b []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -158,6 +183,13 @@ func memoryPipe(a, b netip.AddrPort) (near, far *memoryConn) {
 
 func (c *memoryConn) Read(b []byte) (int, error)  { return c.in.read(b) }
 func (c *memoryConn) Write(b []byte) (int, error) { return c.out.write(b) }
+
+func (c *memoryConn) writeNow(b []byte) (int, error) { return c.out.writeNow(b) }
+
+func (c *memoryConn) readInto(s space) (int, error) {
+	c.in.await()
+	return c.in.read(s.take())
+}
 
 func (c *memoryConn) Close() error {
 	c.in.end(&c.in.readerGone)

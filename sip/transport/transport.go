@@ -51,12 +51,16 @@ type Transport struct {
 	slow      atomic.Int64  // when a slow peer was last logged, Unix nanoseconds
 	responses chan struct{} // one token per response that opens a connection
 
+	writers    []*streamWriter
+	nextWriter atomic.Uint32
+
 	listeners []*listener // fixed after New
 	handler   Handler     // fixed after Serve
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
-	running sync.WaitGroup // every goroutine of the transport
+	running sync.WaitGroup // every goroutine of the transport but those of writers
+	writing sync.WaitGroup // those of writers
 
 	mu          sync.Mutex // taken before a connection's
 	serving     bool
@@ -86,6 +90,7 @@ func New(o Options) (*Transport, error) {
 		network:     o.Network,
 		log:         o.Logger,
 		responses:   make(chan struct{}, 64),
+		writers:     newStreamWriters(),
 		streams:     make(map[streamKey]*connection),
 		connections: make(map[*connection]struct{}),
 		sources:     make(map[netip.Addr]int),
@@ -121,6 +126,9 @@ func (t *Transport) Serve(h Handler) {
 	}
 	t.handler = h
 	t.serving = true
+	for _, w := range t.writers {
+		t.writing.Go(w.run)
+	}
 	for _, l := range t.listeners {
 		for _, s := range l.sockets {
 			t.running.Go(s.read)
@@ -163,6 +171,10 @@ func (t *Transport) Close() error {
 	})
 	defer impatient.Stop()
 	t.running.Wait()
+	for _, w := range t.writers {
+		w.finish()
+	}
+	t.writing.Wait()
 	return nil
 }
 
