@@ -5,17 +5,21 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"vigie/sip"
 )
 
 const (
-	// readSpace is what a connection at rest holds for reading.
-	readSpace = 4 << 10
-	// keptSpace is the most it keeps after a large message.
-	keptSpace = 16 << 10
+	// readSpace is for what comes at a time: much, from a proxy.
+	readSpace = 16 << 10
+	// restSpace is what a TLS connection at rest reads into: room for a response.
+	restSpace = 512
 )
+
+// readSpaces are for connections that are not at rest.
+var readSpaces = sync.Pool{New: func() any { b := make([]byte, readSpace); return &b }}
 
 // pong answers a keep-alive (RFC 5626 §4.4.1).
 var pong = []byte("\r\n")
@@ -25,8 +29,13 @@ var pong = []byte("\r\n")
 type reader struct {
 	c        *connection
 	held     []byte
+	space    *[]byte // of readSpaces, while there is something
+	first    []byte  // of restSpace, for TLS
+	more     bool    // TLS has more than the space held
 	split    sip.Splitter
+	now      time.Time // when something came last
 	since    time.Time // when the first of held came
+	armed    time.Time // what the timer is set to; zero: it is not
 	lineEnds int       // bytes of CRLF since the last message or answered ping
 	lineTime time.Time // when the last of them came
 }
@@ -34,18 +43,19 @@ type reader struct {
 // read parses the stream until it ends, framing is lost or the peer is too
 // slow or silent.
 func (c *connection) read() {
-	r := &reader{c: c, held: make([]byte, 0, readSpace)}
-	var stream net.Conn = c.raw
+	r := &reader{c: c}
 	if c.wire != nil {
-		stream = c.wire.session
+		r.first = make([]byte, restSpace)
 	}
+	defer r.giveBack()
 	for r.wait() {
-		n, err := stream.Read(r.held[len(r.held):cap(r.held)])
+		n, err := r.fill()
 		if n > 0 {
 			c.counters.Reads.Add(1)
 			c.counters.BytesIn.Add(uint64(n))
+			r.now = time.Now()
 			if len(r.held) == 0 {
-				r.since = time.Now()
+				r.since = r.now
 			}
 			r.held = r.held[:len(r.held)+n]
 			if !r.consume() {
@@ -58,21 +68,81 @@ func (c *connection) read() {
 	}
 }
 
-// wait sets the time until which the next byte must come and makes room for
-// it. It says false when the connection is to end.
-func (r *reader) wait() bool {
-	if len(r.held) == cap(r.held) {
-		r.held = append(make([]byte, 0, 2*cap(r.held)), r.held...)
-	} else if len(r.held) == 0 && cap(r.held) > keptSpace {
-		r.held = make([]byte, 0, readSpace)
+// fill reads once. At rest, space is taken when something is there; TLS, which
+// cannot tell, begins with little.
+func (r *reader) fill() (int, error) {
+	if r.c.wire != nil {
+		return r.fillFromSession()
 	}
+	if len(r.held) == 0 {
+		r.giveBack()
+		return r.c.raw.readInto(r)
+	}
+	if len(r.held) == cap(r.held) {
+		r.grow()
+	}
+	return r.c.raw.Read(r.held[len(r.held):cap(r.held)])
+}
+
+// fillFromSession begins with little space and goes on with more while the
+// session has as much as fits.
+func (r *reader) fillFromSession() (int, error) {
+	if len(r.held) == 0 && !r.more {
+		r.giveBack()
+		r.held = r.first[:0]
+	}
+	if r.more || len(r.held) == cap(r.held) {
+		r.grow()
+	}
+	room := r.held[len(r.held):cap(r.held)]
+	n, err := r.c.wire.session.Read(room)
+	r.more = n == len(room)
+	return n, err
+}
+
+// grow makes room behind what is held.
+func (r *reader) grow() {
+	if held := r.held; r.space == nil {
+		r.take()
+		r.held = append(r.held, held...)
+	} else if len(held) > cap(held)/2 {
+		r.held = append(make([]byte, 0, 2*cap(held)), held...)
+	}
+}
+
+// take and giveBack are for readInto.
+func (r *reader) take() []byte {
+	r.space = readSpaces.Get().(*[]byte)
+	r.held = (*r.space)[:0]
+	return *r.space
+}
+
+func (r *reader) giveBack() {
+	if r.space != nil {
+		readSpaces.Put(r.space)
+		r.space, r.held = nil, nil
+	}
+}
+
+// wait sees to it that the reader wakes by the time the next byte must come. A
+// timer that is set to less is let run, and set anew then, since to set it for
+// every message costs more. It says false when the connection is to end.
+func (r *reader) wait() bool {
 	c := r.c
+	if c.closed.Load() {
+		return false
+	}
+	deadline := r.deadline()
+	if !r.armed.IsZero() && !r.armed.After(deadline) {
+		return true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed.Load() {
 		return false
 	}
-	return c.raw.SetReadDeadline(r.deadline()) == nil
+	r.armed = deadline
+	return c.raw.SetReadDeadline(deadline) == nil
 }
 
 // deadline is when the connection has been silent for too long: in the middle
@@ -103,6 +173,7 @@ func (r *reader) goesOn(err error) bool {
 		return false
 	}
 	if time.Now().Before(r.deadline()) {
+		r.armed = time.Time{}
 		return true
 	}
 	if len(r.held) > 0 {
@@ -138,7 +209,7 @@ func (r *reader) consume() bool {
 	}
 	if len(rest) < len(r.held) {
 		r.held = r.held[:copy(r.held, rest)]
-		r.since = time.Now()
+		r.since = r.now
 	}
 	return true
 }
@@ -147,7 +218,7 @@ func (r *reader) message(data []byte) {
 	c := r.c
 	r.lineEnds = 0
 	c.spoken.Store(true)
-	c.touch()
+	c.active.Store(r.now.UnixNano())
 	m, err := c.t.parser.ParseFramed(data)
 	c.t.deliver(m, c.flow(), err)
 }
@@ -156,13 +227,12 @@ func (r *reader) message(data []byte) {
 // CRLF is somebody's answer and is passed over (RFC 5626 §4.4.1).
 func (r *reader) keepAlive(bytes int) {
 	c := r.c
-	now := time.Now()
-	if now.Sub(r.lineTime) > c.t.limits.ReadTimeout {
+	if r.now.Sub(r.lineTime) > c.t.limits.ReadTimeout {
 		r.lineEnds = 0 // two single ones far apart are no ping
 	}
-	r.lineTime = now
+	r.lineTime = r.now
 	c.spoken.Store(true)
-	c.touch()
+	c.active.Store(r.now.UnixNano())
 	for r.lineEnds += bytes; r.lineEnds >= 4; r.lineEnds -= 4 {
 		_ = c.send(pong, nil) // when it fails, the connection ends by itself
 	}

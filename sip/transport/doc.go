@@ -33,6 +33,9 @@
 // connection.mu; those of sockets, writers, wires, listeners and refusals are
 // leaves. The Handler is never called with one held.
 //
+// A connection at rest holds no space for messages: it takes some from a pool
+// when there is something to read or to send.
+//
 // # Tests
 //
 // NewMemory makes a network in memory that runs inside a testing/synctest

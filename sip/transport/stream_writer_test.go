@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // secured dials a TLS listener over any network.
@@ -86,6 +87,36 @@ func TestSendCopies(t *testing.T) {
 	})
 }
 
+// MSG-11: however a TLS session is cut into records, the same messages come out.
+func TestFramingDoesNotDependOnRecords(t *testing.T) {
+	ca := newAuthority(t)
+	tr, h := start(t, Options{TLS: serverConfig(ca.issue(t, named("vigie.example.com")))}, "tls://127.0.0.1:0")
+	bodies := []string{"", "short", strings.Repeat("y", 700), "\r\n\r\n", strings.Repeat("z", 60_000), ""}
+	for _, cut := range []int{1, 7, restSpace - 1, restSpace, restSpace + 1, 5000, 200_000} {
+		t.Run(fmt.Sprintf("MSG-11/%d-bytes-a-record", cut), func(t *testing.T) {
+			bodies := bodies
+			if cut < 100 {
+				bodies = bodies[:4] // each record takes its time
+			}
+			var rest string
+			for i, body := range bodies {
+				rest += options(viaTLS, fmt.Sprintf("c%d", i), body) + "\r\n"
+			}
+			c, _ := secured(t, system{}, ca, bound(tr, 0).String())
+			for rest != "" {
+				size := min(cut, len(rest))
+				write(t, c, rest[:size])
+				rest = rest[size:]
+			}
+			for i, body := range bodies {
+				if got := <-h.got; got.err != nil || got.m.CallID != fmt.Sprintf("c%d", i) || string(got.m.Body) != body {
+					t.Fatalf("got %s with %d bytes, %v; want c%d with %d", got.m.CallID, len(got.m.Body), got.err, i, len(body))
+				}
+			}
+		})
+	}
+}
+
 // A TLS peer is told why its session ends (RFC 8446 §6).
 func TestTLSPeerIsToldOfTheEnd(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
@@ -149,8 +180,41 @@ func TestRecordsOfTheSessionLeave(t *testing.T) {
 	})
 }
 
-// What a connection sends allocates nothing.
-func TestSendSharesSpace(t *testing.T) {
+// Timers that were set for something shorter do not end a connection early, nor
+// those for something longer late.
+func TestTimersOfConnections(t *testing.T) {
+	text := options(viaTCP, "c1", "")
+	t.Run("TPT-08/after-a-message-in-two-pieces", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := NewMemory()
+			start(t, Options{Network: n, Limits: Limits{IdleTimeout: 40 * time.Second}}, "tcp://192.0.2.1:5060")
+			c := dial(t, n, "192.0.2.9", "192.0.2.1:5060")
+			write(t, c, text[:100])
+			time.Sleep(5 * time.Second)
+			write(t, c, text[100:])
+			if after, _ := ends(t, c); after != 40*time.Second {
+				t.Errorf("closed after %s, want 40s", after)
+			}
+		})
+	})
+	t.Run("slow-after-a-whole-message", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			n := NewMemory()
+			start(t, Options{Network: n}, "tcp://192.0.2.1:5060")
+			c := dial(t, n, "192.0.2.9", "192.0.2.1:5060")
+			write(t, c, text)
+			time.Sleep(time.Minute)
+			write(t, c, text[:100])
+			if after, _ := ends(t, c); after != 20*time.Second {
+				t.Errorf("closed after %s, want 20s", after)
+			}
+		})
+	})
+}
+
+// A connection at rest holds no space to read into or to write from, and what
+// it sends allocates nothing.
+func TestConnectionsShareSpace(t *testing.T) {
 	tr, h := start(t, Options{}, "tcp://127.0.0.1:0")
 	c := dial(t, system{}, "", bound(tr, 0).String())
 	write(t, c, options(viaTCP, "c1", ""))
