@@ -117,7 +117,7 @@ func TestFramingDoesNotDependOnRecords(t *testing.T) {
 	}
 }
 
-// A TLS peer is told why its session ends (RFC 8446 §6).
+// A TLS peer is told why its session ends.
 func TestTLSPeerIsToldOfTheEnd(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
