@@ -77,7 +77,7 @@ func heap() uint64 {
 func TestLingeringSize(t *testing.T) {
 	const n, limit = 100_000, 700
 	s := &sink{}
-	l := New(s, publishing, Options{T1: time.Minute, T2: time.Minute}) // none may be forgotten meanwhile
+	l := New(s, publishing, Options{T1: time.Minute, T2: 8 * time.Minute}) // none may be forgotten or get a 100 meanwhile
 	defer l.Close()
 	before := heap()
 	for i := range n {
