@@ -1,7 +1,10 @@
 package event
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -128,6 +131,24 @@ func TestSaveDuringRefresh(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// A record that is not written because its watcher's server stops is no failure of
+// the store.
+func TestSaveWhileStopping(t *testing.T) {
+	bubble(t, func(t *testing.T, h *house) {
+		var log bytes.Buffer
+		h.log = slog.New(slog.NewTextHandler(&log, nil))
+		s := h.watch(&ear{}, "sip:bob@example.com", 10*time.Minute)
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		if err := s.Save(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("Save gives %v, want the context's error", err)
+		}
+		if log.Len() > 0 {
+			t.Errorf("logged: %q", log.String())
+		}
 	})
 }
 

@@ -208,8 +208,12 @@ func (s *subscription) prolong(d Decision, f Form, granted time.Duration, expire
 	return true
 }
 
-// Save writes what has changed of the watcher's record.
+// Save writes what has changed of the watcher's record. Whoever asks for it while he
+// is being stopped has his context's error, and no failure is noted.
 func (s *subscription) Save(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	r := s.resource
 	s.record.Lock()
 	defer s.record.Unlock()
