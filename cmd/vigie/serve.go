@@ -22,6 +22,9 @@ type serve struct {
 }
 
 func (s *serve) Run(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1) // one that comes while starting is followed afterwards
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	c, err := app.Load(s.Config)
 	if err != nil {
 		return err
@@ -34,9 +37,6 @@ func (s *serve) Run(ctx context.Context) error {
 		return err
 	}
 	tellManager("READY=1")
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	for {
 		select {
 		case <-hangup:
